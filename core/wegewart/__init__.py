@@ -1,0 +1,1 @@
+"""Wegewart's vocabulary: damages, positions, cameras, and the two messages that cross the network."""

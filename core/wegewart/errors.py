@@ -1,0 +1,68 @@
+"""One tree of errors, one class per thing a caller can act on.
+
+A message says what happened, with which value, and what to do next.
+"""
+
+from typing import ClassVar
+
+
+class WegewartError(Exception):
+    """Root of everything that Wegewart raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class CalledWrongly(WegewartError):
+    """The command or the call itself is wrong; repeating it unchanged is useless."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class InvalidTaxonomy(WegewartError):
+    """A taxonomy file is incomplete or contradicts itself, or a class code is not in it."""
+
+
+class InvalidMount(WegewartError):
+    """A camera mount from which the road cannot be seen."""
+
+
+class InvalidDrive(WegewartError):
+    """A recorded drive whose files are missing or contradict each other."""
+
+
+class InvalidPositions(WegewartError):
+    """A file of GNSS positions that cannot be read."""
+
+
+class BundleInvalid(WegewartError):
+    """A model bundle that is incomplete or whose files were changed after it was made."""
+
+
+class ModelMismatch(WegewartError):
+    """A graph whose input, output or classes are not what its card says."""
+
+
+class SourceUnreadable(WegewartError):
+    """A folder, video or image that yields no frames at all."""
+
+
+class DatasetInvalid(WegewartError):
+    """A data set that is missing, or whose files do not follow its format."""
+
+
+class RecipeInvalid(WegewartError):
+    """A training recipe with mistakes; the message lists them all."""
+
+
+class SettingsInvalid(WegewartError):
+    """Settings that are missing, unknown or out of range."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ServerUnreachable(WegewartError):
+    """The server did not answer; what was to be sent stays queued."""
+
+
+class ServerRefused(WegewartError):
+    """The server refused for good; what was to be sent is set aside with the reason."""
