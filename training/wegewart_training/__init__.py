@@ -1,0 +1,1 @@
+"""Training of the damage detector: recipe, train, export, evaluate. The only place with torch."""

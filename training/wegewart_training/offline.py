@@ -1,0 +1,44 @@
+"""Ultralytics without its network: no installs, no downloads, no reports, and no settings outside the run."""
+
+import json
+import os
+from pathlib import Path
+
+# The settings file is written before the import, in full, because a partial one is completed with the
+# defaults (sync on) and a warning. Schema 0.0.8 belongs to the pinned Ultralytics 8.4.190.
+QUIET_SETTINGS = {
+    "settings_version": "0.0.8",
+    "uuid": "0" * 64,
+    "sync": False,
+    "api_key": "",
+    "openai_api_key": "",
+    "clearml": False,
+    "comet": False,
+    "dvc": False,
+    "mlflow": False,
+    "raytune": False,
+    "tensorboard": False,
+    "wandb": False,
+    "vscode_msg": False,
+    "openvino_msg": False,
+}
+
+
+def silence_ultralytics(folder: Path) -> None:
+    """Give Ultralytics a settings folder of its own and shut its doors; call it before the first import.
+
+    Ultralytics reads these switches from the environment while it is imported, so they are set there.
+    """
+    config = folder.resolve()
+    (config / "Ultralytics").mkdir(parents=True, exist_ok=True)
+    places = {
+        name: str(config / name.removesuffix("_dir")) for name in ("datasets_dir", "weights_dir", "runs_dir")
+    }
+    settings = json.dumps({**QUIET_SETTINGS, **places}, indent=2)
+    (config / "Ultralytics" / "settings.json").write_text(settings, encoding="utf-8")
+    os.environ.update(
+        YOLO_CONFIG_DIR=str(config),
+        YOLO_AUTOINSTALL="false",
+        YOLO_OFFLINE="true",
+        NO_ALBUMENTATIONS_UPDATE="1",
+    )
