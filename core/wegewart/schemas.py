@@ -8,10 +8,12 @@ import json
 import sys
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from wegewart.drive import DriveTrack
 from wegewart.observation import Observation
 
-MESSAGES = {"observation-1.json": Observation, "drive-track-1.json": DriveTrack}
+MESSAGES: dict[str, type[BaseModel]] = {"observation-1.json": Observation, "drive-track-1.json": DriveTrack}
 
 
 def schema_texts() -> dict[str, str]:
