@@ -1,4 +1,4 @@
-"""Manifests: what a data set is, where it came from, and which folder holds it. Data sets are named by them."""
+"""Manifests: what a data set is, where it came from, and which folder holds it. They give it its name."""
 
 import hashlib
 import tomllib
@@ -85,8 +85,8 @@ def data_yaml_of(manifest: Manifest, settings: DataSettings) -> Path:
         root = settings.repository
     elif settings.data_root is None:
         raise DatasetInvalid(
-            f"data set {manifest.name!r} is not in the repository: set WEGEWART_DATA to the folder that holds "
-            f"{manifest.folder!r}"
+            f"data set {manifest.name!r} is not in the repository: set WEGEWART_DATA to the folder "
+            f"that holds {manifest.folder!r}"
         )
     else:
         root = settings.data_root

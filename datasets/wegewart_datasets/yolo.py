@@ -30,7 +30,7 @@ class YoloData:
 
 @dataclass(frozen=True)
 class Labels:
-    """Boxes of one image: `classes` (N,), `boxes_unit` (N, 4) as centre x, centre y, width, height in 0..1."""
+    """Boxes of one image: `classes` (N,), `boxes_unit` (N, 4) as centre x, y, width, height in 0..1."""
 
     classes: npt.NDArray[np.int64]
     boxes_unit: npt.NDArray[np.float64]
@@ -135,9 +135,7 @@ def _row(path: Path, number: int, line: str, class_count: int) -> tuple[float, .
     except ValueError as error:
         raise DatasetInvalid(f"{path}, line {number}: {line!r} is not a list of numbers") from error
     if len(values) != 5:
-        raise DatasetInvalid(
-            f"{path}, line {number}: {len(values)} numbers, a box has class, x, y, width, height"
-        )
+        raise DatasetInvalid(f"{path}, line {number}: {len(values)} numbers, a box has 5")
     if values[0] not in range(class_count):
         raise DatasetInvalid(f"{path}, line {number}: class {values[0]:g} of {class_count} classes")
     if not all(0.0 <= value <= 1.0 + 1e-6 for value in values[1:]):
@@ -146,7 +144,7 @@ def _row(path: Path, number: int, line: str, class_count: int) -> tuple[float, .
 
 
 def split_sha256(images: Iterable[Path], root: Path) -> str:
-    """Fingerprint of a split: SHA-256 over the names and contents of its images and labels, sorted by name."""
+    """Fingerprint of a split: SHA-256 over names and contents of its images and labels, sorted by name."""
     total = hashlib.sha256()
     for image in sorted(images):
         label = label_path_of(image)

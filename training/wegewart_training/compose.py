@@ -1,4 +1,4 @@
-"""The data of one run: the recipe's parts laid out in the run folder, so that nothing is written beside the data.
+"""The data of one run, laid out in the run folder, so that nothing is written beside the data sets.
 
 Ultralytics writes *.cache files beside the labels and rewrites JPEG files that it finds damaged. The run
 therefore gets folders of its own with links to the images, and a damaged JPEG file stops the run first.
@@ -77,9 +77,7 @@ def _compose_part(part: DataPart, taxonomy: str, settings: DataSettings, folder:
     data = read_data_yaml(data_yaml_of(manifest, settings))
     expected = shipped_taxonomy(taxonomy)
     if expected.codes_of(data.names) != expected.codes:
-        raise DatasetInvalid(
-            f"data set {part.manifest!r} has the classes {data.names}, not those of {taxonomy}"
-        )
+        raise DatasetInvalid(f"data set {part.manifest!r} has classes {data.names}, not those of {taxonomy}")
     images = images_of(data, part.split)
     for image in images:
         _refuse_damaged_jpeg(image)
