@@ -1,0 +1,1 @@
+"""From what drives saw to damages on the street: align, match, believe, keep."""
