@@ -1,0 +1,1 @@
+"""Who asks: devices by their token, people by their login, each bound to one tenant and one role."""
