@@ -59,3 +59,9 @@ def test_every_decision_is_listed() -> None:
         assert all(
             part in text for part in ("**Context.**", "**Decision.**", "**Consequences.**", "enforces it.**")
         )
+
+
+def test_compose_has_no_default_password() -> None:
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    assert "${WEGEWART_STORE_PASSWORD:?" in text
+    assert not re.search(r"PASSWORD: *[A-Za-z0-9]", text)
