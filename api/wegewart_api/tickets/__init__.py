@@ -1,0 +1,1 @@
+"""What the office decides about defects: states, roles, proposals, lists."""
