@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from wegewart_api.auth.principal import Role
 from wegewart_api.errors import Conflict, Invalid, NotAllowed
 
 
@@ -41,17 +42,6 @@ class RejectReason(StrEnum):
     DUPLICATE = "duplicate"
 
 
-class Role(StrEnum):
-    """What somebody is at the office."""
-
-    VIEWER = "viewer"
-    CREW = "crew"
-    INSPECTOR = "inspector"
-    DISPATCHER = "dispatcher"
-    ADMIN = "admin"
-    ENGINEER = "engineer"
-
-
 _S, _A = TicketState, TicketAction
 
 TRANSITIONS: dict[TicketAction, tuple[frozenset[TicketState], TicketState]] = {
@@ -74,6 +64,7 @@ PERMISSIONS: dict[Role, frozenset[TicketAction]] = {
     Role.DISPATCHER: _INSPECTOR | {_A.ORDER, _A.REOPEN},
     Role.ADMIN: frozenset(TicketAction),
     Role.ENGINEER: frozenset(),
+    Role.DEVICE: frozenset(),
 }
 """Which actions a role may take."""
 
