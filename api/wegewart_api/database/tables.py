@@ -268,6 +268,14 @@ defect = Table(
     Column("house_number", String(32)),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
+    Column("map_lat", Float(53), comment="place in the frame that drives are aligned to (defects/state.py)"),
+    Column("map_lon", Float(53)),
+    Column("relative_ee_m2", Float(53), comment="how well the place is known within that frame"),
+    Column("relative_en_m2", Float(53)),
+    Column("relative_nn_m2", Float(53)),
+    Column("frame_ee_m2", Float(53), comment="how well that frame is known there, shared by neighbours"),
+    Column("frame_en_m2", Float(53)),
+    Column("frame_nn_m2", Float(53)),
     _of_tenant(),
     CheckConstraint(
         "cov_ee_m2 > 0 AND cov_nn_m2 > 0 AND cov_ee_m2 * cov_nn_m2 > cov_en_m2 * cov_en_m2", name="cov"
@@ -320,6 +328,28 @@ observation = Table(
     Index(None, "tenant_id", "evidence_sha256"),
 )
 
+defect_look = Table(
+    "defect_look",
+    metadata,
+    _tenant(),
+    Column("defect_id", Uuid, primary_key=True),
+    Column("drive_id", Uuid, primary_key=True),
+    Column("bundle_sha256", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("seen", Boolean, nullable=False, comment="false: looked at the place and saw no damage"),
+    Column("offset_east_m", Float(53), nullable=False, comment="of the drive against the map, there"),
+    Column("offset_north_m", Float(53), nullable=False),
+    Column("offset_ee_m2", Float(53), nullable=False, comment="what remains unknown of it; 0 if it is the map"),
+    Column("offset_en_m2", Float(53), nullable=False),
+    Column("offset_nn_m2", Float(53), nullable=False),
+    ForeignKeyConstraint(["tenant_id", "defect_id"], ["defect.tenant_id", "defect.id"]),
+    ForeignKeyConstraint(
+        ["tenant_id", "drive_id", "bundle_sha256"],
+        ["drive_pass.tenant_id", "drive_pass.drive_id", "drive_pass.bundle_sha256"],
+    ),
+    Index(None, "tenant_id", "drive_id", "bundle_sha256"),
+)
+
 drive_alignment = Table(
     "drive_alignment",
     metadata,
@@ -361,6 +391,7 @@ ticket = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("due_at", UtcTime),
+    Column("size", Float(53), comment="m or m² by class, when it was proposed: has it grown since?"),
     _of_tenant(),
     UniqueConstraint("tenant_id", "number"),
     _one_of("state", TICKET_STATES),
