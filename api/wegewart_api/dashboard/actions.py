@@ -1,0 +1,121 @@
+"""Forms of the pages: log in and out, set up, choose the language, take a ticket one step further.
+
+Each answers with a redirect (303), so that reloading the next page sends nothing twice.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from wegewart_api.auth import repository as accounts
+from wegewart_api.auth.access import (
+    SESSION_COOKIE,
+    StoreOf,
+    clear_session_cookie,
+    client_address,
+    require_same_origin,
+    set_session_cookie,
+)
+from wegewart_api.auth.login import NewAccount, log_in, log_out, set_up, setup_link_is_open, utc_now
+from wegewart_api.auth.principal import Role
+from wegewart_api.dashboard.errors import PageRoute
+from wegewart_api.dashboard.page import LANGUAGE_COOKIE, YEAR_S, PageOf, PublicPageOf, own_path
+from wegewart_api.dashboard.show_ticket import PageProblem
+from wegewart_api.dashboard.text import Language
+from wegewart_api.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, TooManyRequests
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+Text = Annotated[str, Form(max_length=2000)]
+NextPath = Annotated[str, Form(alias="next", max_length=2000)]
+
+
+@router.post("/language")
+def choose_language(
+    page: PageOf,
+    request: Request,
+    database: StoreOf,
+    language: Annotated[Language, Form()],
+    next_path: NextPath = "/",
+) -> Response:
+    """Remember the language in a cookie and, for people who are logged in, in their account."""
+    require_same_origin(request)
+    if page.who is not None and page.who.is_person:
+        with database.writing() as connection:
+            accounts.set_language(connection, page.who, language)
+    response = page.lead_to(own_path(next_path))
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        max_age=YEAR_S,
+        httponly=True,
+        samesite="lax",
+        secure=page.settings.cookies_are_secure,
+        path="/",
+    )
+    return response
+
+
+@router.post("/login")
+def log_in_by_form(
+    page: PublicPageOf,
+    request: Request,
+    database: StoreOf,
+    email: Text = "",
+    password: Text = "",
+    next_path: NextPath = "/",
+) -> Response:
+    """Log in and go on to where the reader wanted to be."""
+    require_same_origin(request)
+    words = page.words
+    try:
+        session = log_in(database, page.settings, email, password, client_address(request), utc_now())
+    except NotAuthenticated:
+        problem = PageProblem(words("login.wrong"), words("login.wrong_help"))
+        return page.render("login.html", status=401, next=own_path(next_path), email=email, problem=problem)
+    except TooManyRequests as refusal:
+        minutes = page.formats.number(page.settings.login_window_minutes)
+        problem = PageProblem(words("login.too_many"), words("login.too_many_help", minutes=minutes))
+        answer = page.render("login.html", status=429, next=own_path(next_path), email=email, problem=problem)
+        answer.headers.update(refusal.headers)
+        return answer
+    response = page.lead_to(own_path(next_path))
+    set_session_cookie(response, session, page.settings)
+    return response
+
+
+@router.post("/logout")
+def log_out_by_form(page: PageOf, request: Request, database: StoreOf) -> Response:
+    """End the login."""
+    log_out(database, request.cookies.get(SESSION_COOKIE, ""))
+    response = page.lead_to("/login", notice="logged_out")
+    clear_session_cookie(response, page.settings)
+    return response
+
+
+@router.post("/setup")
+def set_up_by_form(
+    page: PublicPageOf,
+    request: Request,
+    database: StoreOf,
+    token: Text = "",
+    email: Text = "",
+    name: Text = "",
+    password: Text = "",
+) -> Response:
+    """Create the first administrator and log in."""
+    require_same_origin(request)
+    person = NewAccount(email, name, password, Role.ADMIN, page.words.language)
+    try:
+        session = set_up(database, page.settings, token, person, utc_now())
+    except (Invalid, Conflict) as refusal:
+        view = {"token": token, "given": {"name": name, "email": email}}
+        wrong = str(refusal.extensions.get("field", "other"))
+        return page.render("setup.html", status=refusal.status, open=True, wrong=wrong, **view)
+    except NotAllowed:
+        is_open = setup_link_is_open(database, token, utc_now())
+        view = {"token": token, "given": {"name": name, "email": email}}
+        return page.render("setup.html", status=403, open=is_open, wrong=None, **view)
+    response = page.lead_to("/", notice="set_up")
+    set_session_cookie(response, session, page.settings)
+    return response
