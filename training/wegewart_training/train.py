@@ -36,7 +36,7 @@ def train(recipe_path: Path, run: Path, settings: DataSettings, device: str = "c
     composed = compose(recipe, settings, run / "data")
     silence_ultralytics(run / "ultralytics")
     _train_with_ultralytics(recipe, run.resolve(), composed.data_yaml.resolve(), device)
-    record = _finished(record, run)
+    record = finished(record, run)
     write_record(run, record)
     return record
 
@@ -99,7 +99,8 @@ def remaining_budget_h(budget_h: float, run: Path) -> float:
     return max(budget_h - trained_seconds(run) / 3600, 1 / 3600)
 
 
-def _finished(record: RunRecord, run: Path) -> RunRecord:
+def finished(record: RunRecord, run: Path) -> RunRecord:
+    """The record with what the finished epochs came to."""
     rows = epoch_rows(run)
     if not rows:
         raise RecipeInvalid(
