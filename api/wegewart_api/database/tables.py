@@ -339,7 +339,9 @@ defect_look = Table(
     Column("seen", Boolean, nullable=False, comment="false: looked at the place and saw no damage"),
     Column("offset_east_m", Float(53), nullable=False, comment="of the drive against the map, there"),
     Column("offset_north_m", Float(53), nullable=False),
-    Column("offset_ee_m2", Float(53), nullable=False, comment="what remains unknown of it; 0 if it is the map"),
+    Column(
+        "offset_ee_m2", Float(53), nullable=False, comment="what remains unknown of it; 0 if it is the map"
+    ),
     Column("offset_en_m2", Float(53), nullable=False),
     Column("offset_nn_m2", Float(53), nullable=False),
     ForeignKeyConstraint(["tenant_id", "defect_id"], ["defect.tenant_id", "defect.id"]),

@@ -1,0 +1,71 @@
+"""Puts the parts together: store, settings, routes of every part, and what completes a pass."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import anyio.to_thread
+from fastapi import FastAPI
+from sqlalchemy import text
+from starlette.middleware.gzip import GZipMiddleware
+
+from wegewart.damage import shipped_taxonomy
+from wegewart_api.app.middleware import AccessLog, LimitedBody, ProtectingHeaders
+from wegewart_api.app.openapi import describe
+from wegewart_api.app.problems import add_problem_answers
+from wegewart_api.auth import routes as auth
+from wegewart_api.auth.access import StoreOf
+from wegewart_api.database.engine import Database
+from wegewart_api.intake import routes as intake
+from wegewart_api.intake.evidence_store import EvidenceFolder
+from wegewart_api.intake.processing import ProcessPass
+from wegewart_api.settings import Settings
+
+ROUTERS = (auth.router, intake.router)
+
+
+def create_app(settings: Settings, database: Database, process_pass: ProcessPass) -> FastAPI:
+    """Application over a store whose tables are up to date.
+
+    Args:
+        process_pass: What turns a complete pass into defects and tickets.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # as many threads as connections: a thread never waits for a connection that only threads can free
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.request_threads
+        yield
+        database.close()
+
+    app = FastAPI(
+        title="Wegewart",
+        version=version("wegewart"),
+        description="Observations in, defects and tickets out. Times are UTC, positions ETRS89 unless named.",
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its pages come from a foreign server
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.taxonomy = shipped_taxonomy(settings.taxonomy)
+    app.state.evidence_store = EvidenceFolder(settings.evidence_dir)
+    app.state.process_pass = process_pass
+    add_problem_answers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_api_route("/healthz", healthz, include_in_schema=False)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.add_middleware(LimitedBody, most_bytes=settings.body_limit_bytes)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
+    app.add_middleware(ProtectingHeaders, https=settings.cookies_are_secure)
+    app.add_middleware(AccessLog)
+    return app
+
+
+def healthz(database: StoreOf) -> dict[str, str]:
+    """Whether the server and its store answer."""
+    with database.reading() as connection:
+        connection.execute(text("SELECT 1"))
+    return {"status": "ok", "version": version("wegewart")}

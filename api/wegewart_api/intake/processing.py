@@ -1,0 +1,72 @@
+"""When a pass is complete, it is turned into defects: once, one pass of a tenant after the other.
+
+Intake knows when; how is the callback's business (flow), which stands above intake. A pass that is complete
+and not processed is found again at the next start, so a crash in between loses nothing.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from wegewart_api.auth.login import utc_now
+from wegewart_api.database.engine import Database
+from wegewart_api.intake import repository
+from wegewart_api.intake.messages import PassKey
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CompletePass:
+    """A pass that is closed and whole, and the passes of the same drive from which it has just taken over."""
+
+    key: PassKey
+    superseded: tuple[PassKey, ...] = field(default=())
+
+
+ProcessPass = Callable[[Connection, CompletePass], object]
+"""Turns a complete pass into defects within the given transaction; calling it again changes nothing."""
+
+
+def process_complete(
+    database: Database,
+    process: ProcessPass,
+    touched: Iterable[PassKey] | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> list[PassKey]:
+    """Process passes that are complete and give those that were.
+
+    A pass whose processing fails is logged and stays for the next time; it holds up no other.
+
+    Args:
+        touched: Only look at these; None looks at all, as at the start.
+    """
+    if touched is None:
+        with database.reading() as connection:
+            touched = repository.passes_to_process(connection)
+    done = []
+    for key in touched:
+        try:
+            if _process(database, process, key, clock()):
+                done.append(key)
+        except Exception:  # the outermost edge of the work: what was sent is stored, and is tried again
+            logger.exception("drive %s could not be processed; it is tried again", key.drive_id)
+    return done
+
+
+def _process(database: Database, process: ProcessPass, key: PassKey, now: datetime) -> bool:
+    with database.reading() as connection:  # most batches complete nothing: then nobody waits for a lock
+        if not repository.is_complete(connection, key):
+            return False
+    with database.writing() as connection:
+        repository.lock_tenant(connection, key.tenant_id)
+        if not repository.is_complete(connection, key, lock=True):
+            return False
+        superseded = repository.supersede_others(connection, key, now)
+        process(connection, CompletePass(key, tuple(superseded)))
+        repository.mark_processed(connection, key, now)
+    logger.info("drive %s processed", key.drive_id)
+    return True
