@@ -1,0 +1,1 @@
+"""The box on the vehicle: from frames and positions to observations that reach the office."""

@@ -1,0 +1,180 @@
+"""wegewart-edge: from a recorded drive to observations at the server, by the code of the vehicle."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wegewart.errors import WegewartError
+
+if TYPE_CHECKING:
+    from wegewart_edge.settings import EdgeSettings
+
+REPOSITORY_MODELS = (
+    Path(__file__).resolve().parents[2] / "models"
+)  # only in a checkout; wheels carry no model
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done and delivered, 1 failed or something still waits, 2 called wrongly."""
+    arguments = _parser().parse_args(argv)
+    level = logging.DEBUG if arguments.verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per request is not for the crew
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except WegewartError as error:
+        print(f"wegewart-edge: {error}", file=sys.stderr)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("wegewart"):
+            raise
+        print(f"wegewart-edge: {error.name} is missing: install wegewart[edge]", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wegewart-edge", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, help="vehicle.toml (default: the documented defaults)")
+    common.add_argument("--verbose", action="store_true", help="say more")
+    server = argparse.ArgumentParser(add_help=False)
+    server.add_argument("--server", metavar="URL", help="address of the office, such as https://example.org")
+    server.add_argument(
+        "--token-file", type=Path, help="file with the device token (else WEGEWART_DEVICE_TOKEN)"
+    )
+    outbox = argparse.ArgumentParser(add_help=False)
+    outbox.add_argument("--outbox", type=Path, metavar="FILE", help="queue (default outbox.sqlite)")
+
+    replay = commands.add_parser(
+        "replay", parents=[common, server, outbox], help="look at a recorded drive and send what it showed"
+    )
+    replay.add_argument("drive", type=Path, metavar="DRIVE", help="folder with drive.toml")
+    replay.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="damage bundle (default: models/default.toml)"
+    )
+    replay.add_argument(
+        "--mask-bundle", type=Path, metavar="DIR", help="bundle that masks people and vehicles"
+    )
+    replay.add_argument("--models", type=Path, metavar="DIR", help="folder with default.toml")
+    replay.add_argument("--offline", action="store_true", help="keep in the outbox, send nothing")
+    replay.add_argument("--json", action="store_true", help="summary as one JSON object on standard output")
+    replay.set_defaults(command=_replay)
+
+    locate = commands.add_parser(
+        "locate", parents=[common], help="place given boxes on the road, without images and model"
+    )
+    locate.add_argument("drive", type=Path, metavar="DRIVE", help="folder with drive.toml")
+    locate.add_argument("--detections", type=Path, required=True, metavar="CSV", help="boxes by frame")
+    locate.add_argument("--out", type=Path, required=True, metavar="JSONL", help="one observation per line")
+    locate.set_defaults(command=_locate)
+
+    box = commands.add_parser("outbox", help="what waits, what was refused")
+    actions = box.add_subparsers(required=True, metavar="ACTION")
+    status = actions.add_parser("status", parents=[common, outbox], help="count it and name what was refused")
+    status.add_argument("--json", action="store_true", help="as one JSON object")
+    status.set_defaults(command=_status)
+    retry = actions.add_parser(
+        "retry", parents=[common, server, outbox], help="send again, also what was set aside"
+    )
+    retry.set_defaults(command=_retry)
+    return parser
+
+
+def _settings(arguments: argparse.Namespace) -> "EdgeSettings":
+    from wegewart_edge.settings import EdgeSettings
+
+    def given(name: str) -> object:
+        return getattr(arguments, name, None)
+
+    overrides = {
+        "server": {"url": given("server"), "token_file": given("token_file")},
+        "models": {
+            "damage": given("bundle"),
+            "mask": given("mask_bundle"),
+            "folder": given("models"),
+        },
+        "outbox": {"file": given("outbox")},
+    }
+    defaults = {"models": {"folder": REPOSITORY_MODELS}} if REPOSITORY_MODELS.is_dir() else {}
+    return EdgeSettings.load(arguments.config, overrides, os.environ, defaults)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from wegewart_edge.replay import replay
+    from wegewart_edge.report import summary_lines
+
+    outcome = replay(arguments.drive, _settings(arguments), _progress, offline=arguments.offline)
+    for line in summary_lines(outcome):
+        print(line, file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(outcome.as_json(), ensure_ascii=False))
+    return 0 if outcome.delivered else 1
+
+
+def _locate(arguments: argparse.Namespace) -> int:
+    from wegewart_edge.replay import locate_given
+    from wegewart_edge.report import tally_lines
+
+    lines: list[str] = []
+    tally = locate_given(
+        arguments.drive,
+        arguments.detections,
+        _settings(arguments),
+        lambda observation: lines.append(observation.model_dump_json()),
+        _progress,
+    )
+    arguments.out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    for line in tally_lines(tally):
+        print(line, file=sys.stderr)
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from wegewart_edge.outbox import Outbox
+    from wegewart_edge.replay import MIB
+    from wegewart_edge.report import status_lines
+
+    settings = _settings(arguments)
+    with Outbox(settings.outbox.file, int(settings.outbox.budget_mib * MIB)) as outbox:
+        counts, refused = outbox.counts(), outbox.all_set_aside()
+    if arguments.json:
+        named = [{"kind": each.kind, "key": each.key, "reason": each.reason} for each in refused]
+        print(json.dumps({"counts": counts, "set_aside": named}, ensure_ascii=False))
+    else:
+        print("\n".join(status_lines(counts, refused)))
+    return 0
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    from wegewart_edge.outbox import Outbox
+    from wegewart_edge.replay import MIB
+    from wegewart_edge.report import delivery_lines
+    from wegewart_edge.uplink import Uplink
+
+    settings = _settings(arguments)
+    with Outbox(settings.outbox.file, int(settings.outbox.budget_mib * MIB)) as outbox:
+        uplink = Uplink(outbox, settings.server, settings.token())
+        try:
+            outbox.retry_set_aside()
+            delivery = uplink.deliver()
+        finally:
+            uplink.close()
+    for line in delivery_lines(delivery):
+        print(line, file=sys.stderr)
+    return 0 if delivery.stopped is None and not delivery.reasons else 1
+
+
+def _progress(done: int, total: int) -> None:
+    if done == total or done % max(total // 20, 1) == 0:
+        print(f"Bild {done} von {total} · frame {done} of {total}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""What is seen in a frame: by the model, or given in a file. Both end in the same `Sightings`."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wegewart.damage import Taxonomy
+from wegewart.drive import InvalidReason
+from wegewart.errors import InvalidDrive, InvalidTaxonomy
+from wegewart.wire import BundleRef
+from wegewart_edge.drive_reader import FrameEntry, FrameLoader, RecordedDrive
+from wegewart_edge.gate import Rejected, spoiled
+from wegewart_edge.locate import Sightings
+from wegewart_edge.outbox import Outbox
+from wegewart_edge.settings import GateSettings
+from wegewart_inference.detections import Detections
+from wegewart_inference.detector import Detector
+from wegewart_inference.frame import BrokenFrame
+
+Array = npt.NDArray[np.float64]
+
+BOX_DECIMALS = 1  # a tenth of a pixel: far below what a detector can mean, far above its rounding noise
+CONFIDENCE_DECIMALS = 3
+GIVEN_BOXES = "given-boxes"
+
+
+class Eyes(Protocol):
+    """Whoever says what is in a frame."""
+
+    def look(self, entry: FrameEntry) -> Sightings | Rejected:
+        """Boxes in a frame, or why the frame shows nothing."""
+
+
+class ModelEyes:
+    """The damage detector; what it found before in the same run is taken from the outbox."""
+
+    def __init__(
+        self, detector: Detector, loader: FrameLoader, settings: GateSettings, outbox: Outbox, run: str
+    ) -> None:
+        self._detector = detector
+        self._loader = loader
+        self._settings = settings
+        self._outbox = outbox
+        self._run = run
+        self._remembered = outbox.looked_at(run)
+
+    def look(self, entry: FrameEntry) -> Sightings | Rejected:
+        """Boxes in a frame, or why it shows nothing."""
+        remembered = self._remembered.pop(entry.sequence, None)
+        if remembered is not None:
+            return _from_json(remembered, entry)
+        seen = self._look_afresh(entry)
+        self._outbox.remember_look(self._run, entry.sequence, _as_json(seen))
+        return seen
+
+    def _look_afresh(self, entry: FrameEntry) -> Sightings | Rejected:
+        frame = self._loader.load(entry)
+        if isinstance(frame, BrokenFrame):
+            return Rejected(entry, InvalidReason.BROKEN_IMAGE, f"{frame.name}: {frame.reason}")
+        problem = spoiled(frame.image, self._settings)
+        if problem is not None:
+            return Rejected(entry, *problem)
+        return sightings_of(self._detector.detect(frame), self._detector.class_codes)
+
+
+class GivenEyes:
+    """Boxes from a CSV file with the columns sequence, class, confidence, x1, y1, x2, y2."""
+
+    def __init__(self, boxes: dict[int, Sightings]) -> None:
+        self._boxes = boxes
+
+    def look(self, entry: FrameEntry) -> Sightings | Rejected:
+        """Boxes given for a frame; none is an answer too."""
+        return self._boxes.get(entry.sequence, NOTHING)
+
+
+NOTHING = Sightings(np.zeros((0, 4)), (), ())
+
+
+def run_name(drive: RecordedDrive, bundle: BundleRef, settings: GateSettings) -> str:
+    """Name under which the looks of a replay are kept: other inputs are another run."""
+    parts = (drive.sha256(), bundle.sha256, settings.model_dump_json())
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
+
+def sightings_of(detections: Detections, class_codes: tuple[str, ...]) -> Sightings:
+    """Detections with so few decimals that repeated runs agree, in an order that depends on them alone."""
+    boxes_px: Array = detections.boxes_px.astype(np.float64).round(BOX_DECIMALS)
+    confidences: Array = detections.confidences.astype(np.float64).round(CONFIDENCE_DECIMALS)
+    order = np.lexsort((boxes_px[:, 1], boxes_px[:, 0], detections.classes, -confidences))
+    return _checked(
+        Sightings(
+            boxes_px[order],
+            tuple(class_codes[int(index)] for index in detections.classes[order]),
+            tuple(float(value) for value in confidences[order]),
+        )
+    )
+
+
+def _checked(sightings: Sightings) -> Sightings:
+    """Without boxes that rounding closed."""
+    x1, y1, x2, y2 = sightings.boxes_px.T
+    whole = np.flatnonzero((x2 > x1) & (y2 > y1))
+    if len(whole) == len(sightings.boxes_px):
+        return sightings
+    return Sightings(
+        sightings.boxes_px[whole],
+        tuple(sightings.class_codes[index] for index in whole),
+        tuple(sightings.confidences[index] for index in whole),
+    )
+
+
+def _as_json(seen: Sightings | Rejected) -> dict[str, object]:
+    if isinstance(seen, Rejected):
+        return {"invalid": seen.reason.value, "detail": seen.detail}
+    return {
+        "boxes": seen.boxes_px.tolist(),
+        "classes": list(seen.class_codes),
+        "confidences": list(seen.confidences),
+    }
+
+
+def _from_json(text: str, entry: FrameEntry) -> Sightings | Rejected:
+    outcome = json.loads(text)
+    if "invalid" in outcome:
+        return Rejected(entry, InvalidReason(outcome["invalid"]), outcome["detail"])
+    boxes_px = np.array(outcome["boxes"], np.float64).reshape(-1, 4)
+    return Sightings(boxes_px, tuple(outcome["classes"]), tuple(outcome["confidences"]))
+
+
+def read_given_boxes(path: Path, drive: RecordedDrive, taxonomy: Taxonomy) -> tuple[GivenEyes, BundleRef]:
+    """Boxes of a file and the name under which they count as a bundle.
+
+    Raises:
+        InvalidDrive: If the file is missing, lacks a column, or a row names no frame of the drive, no class
+            of the taxonomy, or no box.
+    """
+    try:
+        content = path.read_bytes()
+        rows = csv.DictReader(content.decode("utf-8-sig").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidDrive(f"{path} cannot be read: {error}") from error
+    missing = {"sequence", "class", "confidence", "x1", "y1", "x2", "y2"} - set(rows.fieldnames or ())
+    if missing:
+        raise InvalidDrive(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    cameras = {entry.sequence: entry.camera_id for entry in drive.frames}
+    by_sequence: dict[int, list[tuple[list[float], str, float]]] = {}
+    for row in rows:
+        try:
+            sequence, box = _given_box(row, cameras, taxonomy)
+        except (ValueError, TypeError, KeyError, InvalidTaxonomy) as error:
+            raise InvalidDrive(f"{path}, line {rows.line_num}: {error}") from error
+        by_sequence.setdefault(sequence, []).append(box)
+    eyes = GivenEyes(
+        {
+            sequence: Sightings(
+                np.array([box for box, _, _ in boxes]),
+                tuple(code for _, code, _ in boxes),
+                tuple(confidence for _, _, confidence in boxes),
+            )
+            for sequence, boxes in by_sequence.items()
+        }
+    )
+    return eyes, BundleRef(id=GIVEN_BOXES, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _given_box(
+    row: dict[str, str], cameras: dict[int, str], taxonomy: Taxonomy
+) -> tuple[int, tuple[list[float], str, float]]:
+    sequence = int(row["sequence"])
+    if sequence not in cameras:
+        raise ValueError(f"the drive has no frame with sequence {sequence}")
+    camera_id = (row.get("camera_id") or "").strip()
+    if camera_id and camera_id != cameras[sequence]:
+        raise ValueError(f"sequence {sequence} is of camera {cameras[sequence]}, not {camera_id}")
+    code = taxonomy.of(row["class"].strip()).code
+    confidence = round(float(row["confidence"]), CONFIDENCE_DECIMALS)
+    if not 0 <= confidence <= 1:
+        raise ValueError(f"confidence {confidence} is not from 0 to 1")
+    x1, y1, x2, y2 = (float(row[side]) for side in ("x1", "y1", "x2", "y2"))
+    if not (np.isfinite([x1, y1, x2, y2]).all() and x2 > x1 and y2 > y1):
+        raise ValueError("a box needs x2 > x1 and y2 > y1")
+    return sequence, ([x1, y1, x2, y2], code, confidence)

@@ -1,0 +1,221 @@
+"""The story of one drive: frame → gate → look → locate → track → protect → keep.
+
+Every step is a file of its own and knows nothing of the next; only this file puts them together.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from wegewart.camera import Camera
+from wegewart.drive import DriveTrack, InvalidReason
+from wegewart.observation import Evidence, Observation
+from wegewart_edge.coverage import Glance, closed_track, stretches, thinned
+from wegewart_edge.drive_reader import FrameEntry, FrameLoader, RecordedDrive
+from wegewart_edge.gate import Gate, Rejected
+from wegewart_edge.gnss import read_fixes
+from wegewart_edge.locate import Located, Sightings, Unplaced, locate
+from wegewart_edge.looking import Eyes
+from wegewart_edge.observe import DriveContext, observation_from
+from wegewart_edge.pose import LeverArm, Trajectory, VehiclePose
+from wegewart_edge.privacy import WITHOUT_IMAGES, MaskedFrame, NoPicture, Picture, Privacy
+from wegewart_edge.road_camera import RoadCamera
+from wegewart_edge.road_tracker import RoadTrack, RoadTracker
+from wegewart_edge.settings import EdgeSettings
+from wegewart_inference.frame import Frame
+
+Keep = Callable[[Observation, Picture | None], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Tally:
+    """What was counted on the way; nothing is left out without a reason."""
+
+    frames_read: int = 0
+    frames_used: int = 0
+    frames_between: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    rejected_details: list[str] = field(default_factory=list)
+    detections: int = 0
+    unplaced: Counter[str] = field(default_factory=Counter)
+    observations: int = 0
+    only_cut: int = 0
+    without_picture: Counter[str] = field(default_factory=Counter)
+    stage_s: dict[str, float] = field(default_factory=dict)
+
+    def reject(self, rejected: Rejected) -> None:
+        """Count a frame that was not looked at."""
+        self.rejected[rejected.reason.value] += 1
+        if rejected.detail:
+            self.rejected_details.append(f"frame {rejected.entry.sequence}: {rejected.detail}")
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time of a stage, in seconds."""
+        start_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_s[stage] = self.stage_s.get(stage, 0.0) + time.perf_counter() - start_s
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A drive that was looked at to its end."""
+
+    track: DriveTrack
+    tally: Tally
+
+
+class Photographer:
+    """Evidence from the drive's own frames; without it there is a reason instead."""
+
+    def __init__(self, loader: FrameLoader, privacy: Privacy, drive: RecordedDrive) -> None:
+        self.loader = loader
+        self._privacy = privacy
+        self._entries = {entry.sequence: entry for entry in drive.frames}
+        self._last: tuple[int, MaskedFrame | NoPicture] | None = None
+
+    def picture_of(self, track: RoadTrack, camera: RoadCamera) -> Picture | NoPicture:
+        """Masked crop of a track's best view."""
+        return self._privacy.picture(self._masked(track.best.sequence), track.best.located.box_px, camera)
+
+    def _masked(self, sequence: int) -> MaskedFrame | NoPicture:
+        if self._last is None or self._last[0] != sequence:
+            frame = self.loader.load(self._entries[sequence])
+            masked = (
+                self._privacy.masked(frame)
+                if isinstance(frame, Frame)
+                else NoPicture("the frame cannot be read any more")
+            )
+            self._last = (sequence, masked)
+        return self._last[1]
+
+
+class Lane:
+    """One camera over one drive: its gate, its tracks, and what it glanced at."""
+
+    def __init__(self, camera: Camera, trajectory: Trajectory, settings: EdgeSettings) -> None:
+        self.camera = RoadCamera(camera, settings.locate)
+        self.gate = Gate(settings.gate)
+        self.tracker = RoadTracker(settings.track, self.camera.near_m, trajectory.drift_variance_m2)
+        self.glances: list[Glance] = []
+
+
+class Replay:
+    """One recorded drive on its way to observations."""
+
+    def __init__(
+        self,
+        drive: RecordedDrive,
+        context: DriveContext,
+        eyes: Eyes,
+        photographer: Photographer | None,
+        keep: Keep,
+        settings: EdgeSettings,
+    ) -> None:
+        """Read the drive's positions and set up a lane per camera.
+
+        Raises:
+            InvalidPositions: If the positions cannot be read or hold fewer than two fixes.
+            InvalidMount: If a camera does not see the road.
+        """
+        about = drive.about
+        lever = LeverArm(about.gnss.antenna_forward_m, about.gnss.antenna_right_m)
+        fixes = read_fixes(drive.gnss_path, about.gnss.sigma_m)
+        self._drive = drive
+        self._context = context
+        self._eyes = eyes
+        self._photographer = photographer
+        self._keep = keep
+        self._trajectory = Trajectory(fixes, lever, settings.pose)
+        self._lanes = {camera.camera_id: Lane(camera, self._trajectory, settings) for camera in about.camera}
+        self._poses: list[VehiclePose] = []
+        self.tally = Tally()
+
+    def run(self, progress: Progress) -> Replayed:
+        """Look at every frame, end every track, and say what the drive covered."""
+        for number, entry in enumerate(self._drive.frames, start=1):
+            self._step(entry, self._lanes[entry.camera_id])
+            self._let_frames_go()
+            progress(number, len(self._drive.frames))
+        for lane in self._lanes.values():
+            self._keep_all(lane.tracker.close(), lane)
+        looked_at = tuple(
+            stretch
+            for camera_id, lane in self._lanes.items()
+            for stretch in stretches(camera_id, lane.camera.zone, lane.glances)
+        )
+        track = closed_track(
+            self._drive, self._context.bundle, thinned(self._poses), looked_at, self.tally.observations
+        )
+        return Replayed(track, self.tally)
+
+    def _step(self, entry: FrameEntry, lane: Lane) -> None:
+        """One frame from the gate to the tracks that end with it."""
+        self.tally.frames_read += 1
+        pose = self._trajectory.at(entry.captured_at)
+        if pose is not None:
+            self._poses.append(pose)
+        admitted = lane.gate.admits(entry, pose)
+        if admitted is None:
+            self.tally.frames_between += 1
+            return
+        seen = admitted if isinstance(admitted, Rejected) else self._look(entry)
+        self._glance(entry, lane, seen)
+        if isinstance(seen, Rejected) or isinstance(admitted, Rejected):
+            return
+        lane.gate.used(admitted)
+        self.tally.frames_used += 1
+        with self.tally.timed("locate_and_track"):
+            located = self._locate(seen, lane, admitted)
+            ended = lane.tracker.step(entry.sequence, admitted, located)
+        self._keep_all(ended, lane)
+
+    def _look(self, entry: FrameEntry) -> Sightings | Rejected:
+        with self.tally.timed("look"):
+            return self._eyes.look(entry)
+
+    def _glance(self, entry: FrameEntry, lane: Lane, seen: Sightings | Rejected) -> None:
+        """What the inspection log keeps. While standing, the last frame still speaks for the road ahead."""
+        reason = seen.reason if isinstance(seen, Rejected) else None
+        if isinstance(seen, Rejected):
+            self.tally.reject(seen)
+        if reason is not InvalidReason.STANDING:
+            station_m = self._trajectory.station_at(entry.captured_at)
+            lane.glances.append(Glance(station_m, reason))
+
+    def _locate(self, seen: Sightings, lane: Lane, pose: VehiclePose) -> list[Located]:
+        self.tally.detections += len(seen.class_codes)
+        places = locate(seen, lane.camera, pose, self._context.time_sigma_s)
+        self.tally.unplaced.update(place.reason.value for place in places if isinstance(place, Unplaced))
+        return [place for place in places if isinstance(place, Located)]
+
+    def _keep_all(self, tracks: list[RoadTrack], lane: Lane) -> None:
+        """Protect, then keep: the picture and its observation go into the outbox together."""
+        for track in tracks:
+            with self.tally.timed("protect"):
+                picture = (
+                    NoPicture(WITHOUT_IMAGES)
+                    if self._photographer is None
+                    else self._photographer.picture_of(track, lane.camera)
+                )
+            evidence: Evidence | str
+            if isinstance(picture, NoPicture):
+                evidence, kept = picture.reason, None
+                self.tally.without_picture[picture.reason] += 1
+            else:
+                evidence, kept = picture.evidence, picture
+            with self.tally.timed("keep"):
+                self._keep(observation_from(track, self._context, lane.camera, evidence), kept)
+            self.tally.observations += 1
+            self.tally.only_cut += track.only_cut
+
+    def _let_frames_go(self) -> None:
+        """Hold only frames that are still some track's best view: memory stays bounded."""
+        if self._photographer is not None:
+            kept = set[int]().union(*(lane.tracker.kept_sequences for lane in self._lanes.values()))
+            self._photographer.loader.hold_only(kept)

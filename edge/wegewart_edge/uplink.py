@@ -1,0 +1,240 @@
+"""From the outbox to the server: pictures first, then observations, then the closed drive.
+
+Each request ends in one of three ways: confirmed, later (it stays queued), or set aside with the reason.
+Repeating is harmless, because ids are derived and the server stores each once.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from wegewart.errors import ServerRefused, ServerUnreachable
+from wegewart_edge.outbox import Outbox, Queued
+from wegewart_edge.settings import ServerSettings
+
+logger = logging.getLogger(__name__)
+
+LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+PATHS = {"observation": "observations", "drive": "drives"}
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What one delivery did, in messages (observations and drives) and pictures."""
+
+    stored: int = 0
+    known: int = 0
+    set_aside: int = 0
+    pictures_stored: int = 0
+    pictures_known: int = 0
+    pictures_set_aside: int = 0
+    stopped: str | None = None
+    """Why the rest stays queued; None when the queue was emptied."""
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How to wait between tries; tests pass their own clock."""
+
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+
+class Uplink:
+    """Sends what the outbox holds to one server."""
+
+    def __init__(
+        self, outbox: Outbox, settings: ServerSettings, token: str | None, patience: Patience | None = None
+    ) -> None:
+        """Take the server's address from the settings.
+
+        Raises:
+            ServerUnreachable: If the settings name no server.
+        """
+        if settings.url is None:
+            raise ServerUnreachable("no server is named: give --server URL, or server.url in vehicle.toml")
+        self._outbox = outbox
+        self._settings = settings
+        self._patience = patience or Patience()
+        self._client = httpx.Client(
+            base_url=f"{settings.url.rstrip('/')}/api/v1/",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=settings.timeout_s,
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def deliver(self) -> Delivery:
+        """Send all that waits; what cannot be sent now stays queued and the delivery says why."""
+        delivery = Delivery()
+        try:
+            self._send_pictures(delivery)
+            self._send_messages("observation", delivery)
+            self._send_messages("drive", delivery)
+        except (ServerUnreachable, ServerRefused) as error:
+            logger.warning("delivery stopped: %s", error)
+            delivery.stopped = str(error)
+        return delivery
+
+    def stored_of(self, drive_id: UUID, bundle_sha256: str) -> dict[str, Any] | None:
+        """What the server says it has of one pass, or None where it does not know the drive.
+
+        Raises:
+            ServerUnreachable: If it does not answer.
+            ServerRefused: If it refuses the token or is no Wegewart server.
+        """
+        answer = self._ask("GET", f"drives/{drive_id}", not_found_is_an_answer=True)
+        if answer.status_code != httpx.codes.OK:
+            return None
+        passes: list[dict[str, Any]] = answer.json().get("passes", [])
+        return next((each for each in passes if _sha256_of(each.get("bundle")) == bundle_sha256), None)
+
+    def _send_pictures(self, delivery: Delivery) -> None:
+        while (picture := self._outbox.next_picture()) is not None:
+            answer = self._ask("PUT", f"evidence/{picture.sha256}", picture.content, picture.media_type)
+            if answer.is_success:
+                self._outbox.confirm_picture(picture.sha256)
+                if answer.status_code == httpx.codes.CREATED:
+                    delivery.pictures_stored += 1
+                else:
+                    delivery.pictures_known += 1
+                continue
+            reason = _refusal(answer)
+            self._outbox.set_aside("evidence", picture.sha256, reason)
+            delivery.pictures_set_aside += 1
+            delivery.reasons.append(f"evidence {picture.sha256[:12]}…: {reason}")
+
+    def _send_messages(self, kind: str, delivery: Delivery) -> None:
+        batch = self._settings.batch
+        while waiting := self._outbox.pending(kind, batch):
+            answer = self._ask(
+                "POST",
+                PATHS[kind],
+                f'{{"{PATHS[kind]}":[{",".join(message.body for message in waiting)}]}}',
+            )
+            results = _results(answer, len(waiting))
+            if results is None and answer.is_success:
+                raise ServerRefused(f"{self._settings.url} answers, but not as Wegewart: check the address")
+            if results is not None:
+                self._sort(kind, waiting, results, delivery)
+            elif len(waiting) > 1:
+                batch = max(
+                    len(waiting) // 2, 1
+                )  # too large, or one of them spoils the batch: narrow it down
+            else:
+                self._refused(kind, waiting[0], _refusal(answer), delivery)
+                batch = self._settings.batch
+
+    def _sort(
+        self, kind: str, waiting: list[Queued], results: list[dict[str, Any]], delivery: Delivery
+    ) -> None:
+        confirmed: list[str] = []
+        for message, result in zip(waiting, results, strict=True):
+            if result.get("status") in ("stored", "known"):
+                confirmed.append(message.key)
+                if result["status"] == "stored":
+                    delivery.stored += 1
+                else:
+                    delivery.known += 1
+            else:
+                reason = (
+                    f"{result.get('code', '')} {result.get('detail', 'refused without a reason')}".strip()
+                )
+                self._refused(kind, message, reason, delivery)
+        self._outbox.confirm(kind, confirmed)
+
+    def _refused(self, kind: str, message: Queued, reason: str, delivery: Delivery) -> None:
+        logger.warning("%s refused: %s (%s)", kind, message.key, reason)
+        self._outbox.set_aside(kind, message.key, reason)
+        delivery.set_aside += 1
+        delivery.reasons.append(f"{kind} {message.key}: {reason}")
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        content: bytes | str | None = None,
+        media_type: str = "application/json",
+        *,
+        not_found_is_an_answer: bool = False,
+    ) -> httpx.Response:
+        """Answer of the server, tried again with growing, jittered pauses while it cannot answer.
+
+        Raises:
+            ServerUnreachable: If it still cannot after the last try.
+            ServerRefused: If the token is refused, or this is no Wegewart server.
+        """
+        problem = ""
+        for attempt in range(self._settings.attempts):
+            if attempt:
+                self._patience.sleep(self._pause_s(attempt))
+            try:
+                answer = self._client.request(
+                    method, path, content=content, headers={"Content-Type": media_type} if content else {}
+                )
+            except httpx.TransportError as error:
+                problem = f"{type(error).__name__}: {error}"
+                continue
+            if answer.status_code not in LATER:
+                _check_welcome(answer, self._settings.url, not_found_is_an_answer)
+                return answer
+            problem = _refusal(answer)
+        raise ServerUnreachable(
+            f"{self._settings.url} did not take it in {self._settings.attempts} tries ({problem}): "
+            "everything stays queued, run the same command again later"
+        )
+
+    def _pause_s(self, attempt: int) -> float:
+        longest_s = min(self._settings.backoff_s * 2.0 ** (attempt - 1), self._settings.backoff_max_s)
+        return longest_s * (0.5 + self._patience.jitter() / 2)
+
+
+def _check_welcome(answer: httpx.Response, url: str | None, not_found_is_an_answer: bool) -> None:
+    code = answer.status_code
+    if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise ServerRefused(
+            f"{url} refuses this device ({_refusal(answer)}): check the token and the drive's device_id; "
+            "everything stays queued"
+        )
+    if (code == httpx.codes.NOT_FOUND and not not_found_is_an_answer) or answer.is_redirect:
+        raise ServerRefused(
+            f"{url} is no Wegewart server (HTTP {code}): check the address; everything stays queued"
+        )
+
+
+def _results(answer: httpx.Response, expected: int) -> list[dict[str, Any]] | None:
+    """Result per message, in the order sent; None where the answer has none."""
+    try:
+        results = answer.json().get("results")
+    except (ValueError, AttributeError):
+        return None
+    if not isinstance(results, list) or len(results) != expected:
+        return None
+    return sorted(results, key=lambda result: result.get("index", 0))
+
+
+def _refusal(answer: httpx.Response) -> str:
+    """What a problem answer says, in one line."""
+    try:
+        problem = answer.json()
+        said = problem.get("detail") or problem.get("title") or ""
+    except (ValueError, AttributeError):
+        said = answer.text[:200]
+    return f"HTTP {answer.status_code} {said}".strip()
+
+
+def _sha256_of(bundle: object) -> str | None:
+    """Hash of a bundle reference, whether the server writes it as an object or as the bare hash."""
+    if isinstance(bundle, dict):
+        sha256 = bundle.get("sha256")
+        return sha256 if isinstance(sha256, str) else None
+    return bundle if isinstance(bundle, str) else None
