@@ -255,6 +255,21 @@ def assign_observations(
         )
 
 
+def other_passes(connection: Connection, key: PassKey) -> list[PassKey]:
+    """Other bundles' passes of the same drive that left looks: what this one takes over from."""
+    look = defect_look.c
+    rows = connection.execute(
+        select(look.bundle_sha256)
+        .where(
+            look.tenant_id == key.tenant_id,
+            look.drive_id == key.drive_id,
+            look.bundle_sha256 != key.bundle_sha256,
+        )
+        .distinct()
+    )
+    return [PassKey(key.tenant_id, key.drive_id, row.bundle_sha256) for row in rows]
+
+
 def leave_defects(connection: Connection, key: PassKey) -> list[UUID]:
     """Take a pass back: its observations leave their defects, its looks are gone. Gives those defects."""
     look = defect_look.c

@@ -45,6 +45,20 @@ class StoredTicket:
     size: float | None
 
 
+    @property
+    def face(self) -> "TicketFace":
+        """What it shows of its defect."""
+        return TicketFace(
+            self.class_code,
+            self.priority,
+            self.lat,
+            self.lon,
+            self.street_name,
+            self.house_number,
+            self.size,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One line of a ticket's history, as stored."""
@@ -125,9 +139,11 @@ def record(connection: Connection, tenant_id: UUID, ticket_id: UUID, event: Tick
     )
 
 
-def follow_defect(connection: Connection, tenant_id: UUID, faces: dict[UUID, TicketFace]) -> None:
+def follow_defect(
+    connection: Connection, tenant_id: UUID, faces: dict[UUID, TicketFace], now: datetime
+) -> None:
     """Bring tickets that nobody has looked at yet to what is now known of their defects."""
-    rows = [{"the_id": each, **_face(face)} for each, face in faces.items()]
+    rows = [{"the_id": each, "updated_at": now, **_face(face)} for each, face in faces.items()]
     if rows:
         names = [name for name in rows[0] if name != "the_id"]
         connection.execute(
