@@ -27,8 +27,9 @@ from wegewart_api.defects.visibility import VisibilityRules
 from wegewart_api.intake import repository as intake
 from wegewart_api.intake.messages import PassKey
 from wegewart_api.intake.processing import CompletePass
+from wegewart_api.streets.box import Box
 from wegewart_api.streets.locating import StreetFinder, StreetPlace
-from wegewart_api.streets.repository import Box, finder_for
+from wegewart_api.streets.repository import finder_for
 from wegewart_api.tickets import repository as tickets
 from wegewart_api.tickets.lifecycle import (
     NOTED,

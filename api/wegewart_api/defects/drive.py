@@ -17,7 +17,7 @@ from wegewart_api.defects.sighting import FloatArray
 from wegewart_api.defects.state import Offset, covariance_of, matrix
 from wegewart_api.defects.visibility import VisibilityRules, along_path, looked_at, path_of
 from wegewart_api.intake.repository import StoredObservation
-from wegewart_api.streets.repository import Box
+from wegewart_api.streets.box import Box
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from wegewart_api.database.tables import (
 from wegewart_api.defects.existence import DefectStatus, Look
 from wegewart_api.defects.state import DefectState, Offset, View, likeliest
 from wegewart_api.intake.messages import PassKey
+from wegewart_api.streets.box import Box
 from wegewart_api.streets.locating import StreetPlace
-from wegewart_api.streets.repository import Box
 
 AT_ONCE = 500  # ids in one question; SQLite takes 32,766 values
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select
 
-from wegewart.geo import LocalPlane
 from wegewart_api.database.cells import cell_of
 from wegewart_api.database.ids import new_id
 from wegewart_api.database.tables import street, street_address
+from wegewart_api.streets.box import Box
 from wegewart_api.streets.locating import (
     HOUSE_REACH_M,
     STREET_REACH_M,
@@ -26,25 +26,6 @@ from wegewart_api.streets.readers import read_network
 logger = logging.getLogger(__name__)
 
 BATCH = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Box in degrees; it never spans the date line."""
-
-    west: float
-    south: float
-    east: float
-    north: float
-
-    def grown(self, by_m: float) -> "Box":
-        """Box with a margin on every side."""
-        plane = LocalPlane((self.south + self.north) / 2, self.west)
-        lat, lon = plane.lat_lon(by_m, by_m)
-        margin_lat, margin_lon = lat - plane.lat, lon - plane.lon
-        return Box(
-            self.west - margin_lon, self.south - margin_lat, self.east + margin_lon, self.north + margin_lat
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from wegewart_api.database.cells import cell_of
 from wegewart_api.database.ids import new_id
 from wegewart_api.database.paging import Cursor, Page
 from wegewart_api.database.tables import ticket, ticket_defect, ticket_event, ticket_number
-from wegewart_api.streets.repository import Box
+from wegewart_api.streets.box import Box
 from wegewart_api.tickets.lifecycle import (
     SYSTEM_ROLE,
     RejectReason,
@@ -43,7 +43,6 @@ class StoredTicket:
     updated_at: datetime
     due_at: datetime | None
     size: float | None
-
 
     @property
     def face(self) -> "TicketFace":
