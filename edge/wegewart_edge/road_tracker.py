@@ -56,7 +56,7 @@ class RoadTrack:
         return _forward_right(east_m, north_m, pose.heading_deg)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Growing:
     """A track under way: sums from which position and covariance follow, whatever the number of looks.
 
@@ -117,7 +117,8 @@ class _Growing:
 
     def lat_lon(self) -> tuple[float, float]:
         east_m, north_m = np.linalg.solve(self.information, self.weighted)
-        return self.plane.lat_lon(float(east_m), float(north_m))
+        lat, lon = self.plane.lat_lon(float(east_m), float(north_m))
+        return float(lat), float(lon)
 
     def errors(self) -> tuple[Array, Array]:
         """Covariance (2, 2) of what is this track's own, and columns (2, 6) of what it shares."""
