@@ -69,7 +69,8 @@ def _device(authorization: str, database: Database) -> Principal:
         raise NotAllowed(
             f"the token of {stored.device_id} was revoked: `wegewart-api token create` makes a new one"
         )
-    return Principal(stored.tenant_id, Role.DEVICE, stored.device_id, device_id=stored.device_id)
+    device_id = stored.device_id if stored.role is Role.DEVICE else None
+    return Principal(stored.tenant_id, stored.role, stored.device_id, device_id=device_id)
 
 
 async def optional_principal(

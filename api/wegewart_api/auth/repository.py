@@ -42,6 +42,7 @@ class StoredDevice:
     tenant_id: UUID
     row_id: UUID
     device_id: str
+    role: Role
     token_hash: str
     revoked_at: datetime | None
     last_seen_at: datetime | None
@@ -242,14 +243,25 @@ def forget_old_failures(connection: Connection, before: datetime) -> None:
 
 
 def add_device_token(
-    connection: Connection, tenant_id: UUID, device_id: str, token: DeviceToken, now: datetime
+    connection: Connection,
+    tenant_id: UUID,
+    device_id: str,
+    token: DeviceToken,
+    now: datetime,
+    role: Role = Role.DEVICE,
 ) -> None:
-    """Store the hash of a device's token; earlier tokens of the device stay valid until they are revoked."""
+    """Store the hash of a token; earlier tokens of the same name stay valid until they are revoked.
+
+    Args:
+        device_id: Name of the box, or of the system that reads.
+        role: DEVICE for a box that sends, VIEWER for a system that only reads (a GIS, a portal, a report).
+    """
     connection.execute(
         insert(device).values(
             tenant_id=tenant_id,
             id=new_id(),
             device_id=device_id,
+            role=role.value,
             token_id=token.token_id,
             token_hash=token.secret_hash,
             created_at=now,
@@ -275,7 +287,13 @@ def device_of_token(connection: Connection, token_id: str) -> StoredDevice | Non
     if row is None:
         return None
     return StoredDevice(
-        row.tenant_id, row.id, row.device_id, row.token_hash, row.revoked_at, row.last_seen_at
+        row.tenant_id,
+        row.id,
+        row.device_id,
+        Role(row.role),
+        row.token_hash,
+        row.revoked_at,
+        row.last_seen_at,
     )
 
 

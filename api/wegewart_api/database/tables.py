@@ -29,6 +29,7 @@ from sqlalchemy import (
 from wegewart_api.database.types import Json, UtcTime
 
 ROLES = ("viewer", "crew", "inspector", "dispatcher", "admin", "engineer")
+TOKEN_ROLES = ("device", "viewer")
 TICKET_STATES = ("new", "checked", "ordered", "in_progress", "repaired", "verified", "rejected", "reopened")
 REJECT_REASONS = ("no_damage", "not_ours", "duplicate")
 PASS_STATES = ("open", "closed", "superseded")
@@ -145,11 +146,18 @@ device = Table(
     _tenant(),
     _id(),
     Column("device_id", String(64), nullable=False, comment="the box's own name, as in its messages"),
+    Column(
+        "role",
+        String(16),
+        nullable=False,
+        comment="device: a box that sends; viewer: a system that only reads",
+    ),
     Column("token_id", String(32), nullable=False, unique=True, comment="the open part of the token"),
     Column("token_hash", String(64), nullable=False, comment="SHA-256 of the secret part"),
     Column("created_at", UtcTime, nullable=False),
     Column("revoked_at", UtcTime),
     Column("last_seen_at", UtcTime),
+    _one_of("role", TOKEN_ROLES),
     _of_tenant(),
     Index(None, "tenant_id", "device_id"),
 )

@@ -142,11 +142,18 @@ def _create_tables() -> None:
         sa.Column(
             "device_id", sa.String(64), nullable=False, comment="the box's own name, as in its messages"
         ),
+        sa.Column(
+            "role",
+            sa.String(16),
+            nullable=False,
+            comment="device: a box that sends; viewer: a system that only reads",
+        ),
         sa.Column("token_id", sa.String(32), nullable=False, comment="the open part of the token"),
         sa.Column("token_hash", sa.String(64), nullable=False, comment="SHA-256 of the secret part"),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("revoked_at", TIME),
         sa.Column("last_seen_at", TIME),
+        sa.CheckConstraint("role IN ('device', 'viewer')", name="ck_device_role"),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name="fk_device_tenant"),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_device"),
         sa.UniqueConstraint("token_id", name="uq_device_token_id"),
