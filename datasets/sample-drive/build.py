@@ -15,12 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from recording import LEAD_M, SPEED_MPS, Moment, Ride, iso, write_csv
+from recording import LEAD_M, Moment, Ride, iso, write_csv
 from source import (
     HEIGHT_PX,
     HERE,
     WIDTH_PX,
-    Box,
     CameraEstimate,
     photographs,
     read_boxes,
@@ -218,9 +217,9 @@ height_m = {camera.height_m}
 tilt_down_deg = {camera.tilt_down_deg}
 roll_right_deg = {camera.roll_right_deg}
 yaw_right_deg = {camera.yaw_right_deg}
-height_sigma_m = 0.05
-tilt_sigma_deg = 0.2
-roll_sigma_deg = 0.5
+height_sigma_m = 0.07
+tilt_sigma_deg = 0.25
+roll_sigma_deg = 0.6
 yaw_sigma_deg = 0.3
 """
 

@@ -42,7 +42,7 @@ class PlaneCamera:
 
     @property
     def distortion(self) -> tuple[float, float, float, float]:
-        """OpenCV's k1, k2, p1, p2. k2 = k1² keeps the bend monotonic out to the corners, which k1 alone is not."""
+        """OpenCV's k1, k2, p1, p2; with k2 = k1² the bend stays monotonic out to the corners."""
         return self.radial, self.radial**2, 0.0, 0.0
 
     @property
@@ -77,6 +77,6 @@ class PlaneCamera:
         x, y = below[:, 0] / below[:, 2], below[:, 1] / below[:, 2]
         bend = self.radial * (x * x + y * y)
         stretch = 1 + bend + bend * bend
-        return np.c_[
-            self.centre_x_px + self.focal_px * x * stretch, self.centre_y_px + self.focal_px * y * stretch
-        ]
+        return np.column_stack(
+            (self.centre_x_px + self.focal_px * x * stretch, self.centre_y_px + self.focal_px * y * stretch)
+        )

@@ -76,9 +76,9 @@ def _smoothed(points: FloatArray) -> FloatArray:
     weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) * STEP_M / SMOOTHING_M) ** 2)
     weight /= weight.sum()
     padded = np.pad(points, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
-    return np.c_[
-        np.convolve(padded[:, 0], weight, mode="valid"), np.convolve(padded[:, 1], weight, mode="valid")
-    ]
+    return np.column_stack(
+        (np.convolve(padded[:, 0], weight, mode="valid"), np.convolve(padded[:, 1], weight, mode="valid"))
+    )
 
 
 def _way_lat_lon(path: Path, way_id: str) -> list[tuple[float, float]]:

@@ -17,8 +17,8 @@ from source import Box, CameraEstimate
 
 FloatArray = npt.NDArray[np.float64]
 
-MIN_OVERLAP = 0.25  # intersection over union of two boxes on the road
-NEAR_M = 0.6  # potholes are small against the error of their place: they may also be linked by distance
+MIN_SHARED = 0.5  # of the smaller of two crack boxes on the road: it shows the same cracked spot
+NEAR_M = 0.8  # between two looks at one pothole: five times the median error along the road
 LOOK_AHEAD = 2  # frames: a damage may be left unlabelled in one frame between
 OVERRIDES = Path(__file__).resolve().parent / "truth-overrides.csv"
 
@@ -49,24 +49,30 @@ def road_points(pixels: FloatArray, sequence: int, estimate: CameraEstimate) -> 
     """Pixels of one frame as station and metres right of the middle of the lane, shape (N, 2)."""
     turn = np.radians(estimate.heading_right_deg[sequence])
     forward, right = estimate.camera.ground_from_pixels(pixels).T
-    return np.c_[
-        estimate.station_m[sequence] + forward * np.cos(turn) - right * np.sin(turn),
-        estimate.right_of_lane_axis_m[sequence] + forward * np.sin(turn) + right * np.cos(turn),
-    ]
+    return np.column_stack(
+        (
+            estimate.station_m[sequence] + forward * np.cos(turn) - right * np.sin(turn),
+            estimate.right_of_lane_axis_m[sequence] + forward * np.sin(turn) + right * np.cos(turn),
+        )
+    )
 
 
 def link(boxes: Sequence[Box], estimate: CameraEstimate) -> list[Damage]:
-    """Damages, each with the boxes that show it; at most one box per frame unless an override says so."""
+    """Damages, each with the boxes that show it.
+
+    Cracks: one box may be cut in two in the next frame, so a damage may have several boxes in a frame.
+    Potholes: at most one box per frame. Overrides go before everything else.
+    """
     together, apart = read_overrides(OVERRIDES)
-    group = {_key(box): {_key(box)} for box in boxes}
+    by_key = {_key(box): box for box in boxes}
+    group = {key: {key} for key in by_key}
     for one, other in together:
         _merge(group, one, other)
     for _, one, other in sorted(_candidates(boxes, estimate), key=lambda pair: (-pair[0], pair[1:])):
-        sequences = Counter(sequence for sequence, _ in group[one] | group[other])
-        divided = any({a, b} <= group[one] | group[other] for a, b in apart)
-        if group[one] is not group[other] and max(sequences.values()) == 1 and not divided:
+        merged = group[one] | group[other]
+        divided = any({a, b} <= merged for a, b in apart)
+        if not divided and not _doubled([by_key[key] for key in merged]):
             _merge(group, one, other)
-    by_key = {_key(box): box for box in boxes}
     groups = sorted({tuple(sorted(keys)) for keys in group.values()})
     return [_damage(number, [by_key[key] for key in keys]) for number, keys in enumerate(groups, start=1)]
 
@@ -95,19 +101,26 @@ def _candidates(
         for other in boxes:
             if not 0 < other.sequence - one.sequence <= LOOK_AHEAD or _kind(one) != _kind(other):
                 continue
-            score = _overlap(outlines[_key(one)], outlines[_key(other)])
-            gap_m = float(np.linalg.norm(feet[_key(one)] - feet[_key(other)]))
-            if _kind(one) == "pothole" and gap_m < NEAR_M:
-                score = max(score, 1.0 - gap_m / NEAR_M * (1 - MIN_OVERLAP))
-            if score >= MIN_OVERLAP:
+            if _kind(one) == "pothole":
+                gap_m = float(np.linalg.norm(feet[_key(one)] - feet[_key(other)]))
+                score, enough = 1 - gap_m / NEAR_M, 0.0
+            else:
+                score, enough = _shared(outlines[_key(one)], outlines[_key(other)]), MIN_SHARED
+            if score > enough:
                 found.append((score, _key(one), _key(other)))
     return found
 
 
-def _overlap(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+def _shared(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    """Part of the smaller outline that lies in the other."""
     shared_m2, _ = cv2.intersectConvexConvex(one, other)
-    union_m2 = cv2.contourArea(one) + cv2.contourArea(other) - shared_m2
-    return float(shared_m2 / union_m2)
+    return float(shared_m2 / min(cv2.contourArea(one), cv2.contourArea(other)))
+
+
+def _doubled(boxes: Sequence[Box]) -> bool:
+    """Whether one frame has two potholes among these boxes."""
+    sequences = Counter(box.sequence for box in boxes if _kind(box) == "pothole")
+    return any(count > 1 for count in sequences.values())
 
 
 def _kind(box: Box) -> str:
@@ -127,5 +140,5 @@ def _merge(group: dict[tuple[int, int], set[tuple[int, int]]], *keys: tuple[int,
 
 def _damage(number: int, boxes: Sequence[Box]) -> Damage:
     counted = Counter(box.code for box in boxes)
-    code = max(sorted(counted), key=lambda code: counted[code])
+    code = max(sorted(counted, reverse=True), key=lambda code: counted[code])  # of equals the graver
     return Damage(f"damage-{number:03d}", code, tuple(boxes))
