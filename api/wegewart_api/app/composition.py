@@ -15,13 +15,17 @@ from wegewart_api.app.openapi import describe
 from wegewart_api.app.problems import add_problem_answers
 from wegewart_api.auth import routes as auth
 from wegewart_api.auth.access import StoreOf
+from wegewart_api.dashboard.mount import mount_dashboard
 from wegewart_api.database.engine import Database
+from wegewart_api.defects import routes as defects
 from wegewart_api.intake import routes as intake
 from wegewart_api.intake.evidence_store import EvidenceFolder
 from wegewart_api.intake.processing import ProcessPass
 from wegewart_api.settings import Settings
+from wegewart_api.streets import routes as streets
+from wegewart_api.tickets import routes as tickets
 
-ROUTERS = (auth.router, intake.router)
+ROUTERS = (auth.router, intake.router, streets.router, defects.router, tickets.router)
 
 
 def create_app(settings: Settings, database: Database, process_pass: ProcessPass) -> FastAPI:
@@ -56,6 +60,7 @@ def create_app(settings: Settings, database: Database, process_pass: ProcessPass
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_route("/healthz", healthz, include_in_schema=False)
+    mount_dashboard(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(LimitedBody, most_bytes=settings.body_limit_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
