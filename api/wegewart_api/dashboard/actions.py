@@ -4,6 +4,7 @@ Each answers with a redirect (303), so that reloading the next page sends nothin
 """
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
 
@@ -19,10 +20,12 @@ from wegewart_api.auth.access import (
 from wegewart_api.auth.login import NewAccount, log_in, log_out, set_up, setup_link_is_open, utc_now
 from wegewart_api.auth.principal import Role
 from wegewart_api.dashboard.errors import PageRoute
-from wegewart_api.dashboard.page import LANGUAGE_COOKIE, YEAR_S, PageOf, PublicPageOf, own_path
-from wegewart_api.dashboard.show_ticket import PageProblem
-from wegewart_api.dashboard.text import Language
+from wegewart_api.dashboard.page import LANGUAGE_COOKIE, YEAR_S, Page, PageOf, PublicPageOf, own_path
+from wegewart_api.dashboard.show_ticket import Given, PageProblem, show_ticket
+from wegewart_api.dashboard.text import Language, Words
 from wegewart_api.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, TooManyRequests
+from wegewart_api.tickets.decisions import Decision, decide
+from wegewart_api.tickets.lifecycle import TicketAction, TicketState
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -71,12 +74,12 @@ def log_in_by_form(
     try:
         session = log_in(database, page.settings, email, password, client_address(request), utc_now())
     except NotAuthenticated:
-        problem = PageProblem(words("login.wrong"), words("login.wrong_help"))
-        return page.render("login.html", status=401, next=own_path(next_path), email=email, problem=problem)
+        problem = PageProblem(401, words("login.wrong"), words("login.wrong_help"))
+        return _login_again(page, email, next_path, problem)
     except TooManyRequests as refusal:
         minutes = page.formats.number(page.settings.login_window_minutes)
-        problem = PageProblem(words("login.too_many"), words("login.too_many_help", minutes=minutes))
-        answer = page.render("login.html", status=429, next=own_path(next_path), email=email, problem=problem)
+        problem = PageProblem(429, words("login.too_many"), words("login.too_many_help", minutes=minutes))
+        answer = _login_again(page, email, next_path, problem)
         answer.headers.update(refusal.headers)
         return answer
     response = page.lead_to(own_path(next_path))
@@ -119,3 +122,47 @@ def set_up_by_form(
     response = page.lead_to("/", notice="set_up")
     set_session_cookie(response, session, page.settings)
     return response
+
+
+@router.post("/tickets/{ticket_id}/events")
+def decide_by_form(
+    page: PageOf,
+    database: StoreOf,
+    ticket_id: UUID,
+    action: Annotated[TicketAction, Form()],
+    expected_state: Annotated[TicketState, Form()],
+    reason: Text = "",
+    comment: Text = "",
+) -> Response:
+    """Take a ticket one step further, or show how it stands and why it could not be done."""
+    decision = Decision(action, reason or None, comment.strip() or None, expected_state)
+    given = Given(action, reason, comment)
+    try:
+        with database.writing() as connection:
+            decide(connection, page.person, ticket_id, decision, utc_now())
+    except Conflict as refusal:
+        problem = _somebody_was_faster(page.words, refusal)
+    except NotAllowed as refusal:
+        problem = _not_this_role(page.words, page.person.role, refusal)
+    except Invalid as refusal:
+        problem = PageProblem(
+            refusal.status, page.words("problem.invalid"), page.words("problem.invalid_text")
+        )
+    else:
+        return page.lead_to(f"/tickets/{ticket_id}", notice=action)
+    return show_ticket(page, database, ticket_id, problem=problem, given=given)
+
+
+def _login_again(page: Page, email: str, next_path: str, problem: PageProblem) -> Response:
+    view = {"next": own_path(next_path), "email": email, "problem": problem}
+    return page.render("login.html", status=problem.status, **view)
+
+
+def _somebody_was_faster(words: Words, refusal: Conflict) -> PageProblem:
+    state = words.of("state", str(refusal.extensions["state"]))
+    return PageProblem(refusal.status, words("problem.changed"), words("problem.changed_text", state=state))
+
+
+def _not_this_role(words: Words, role: Role, refusal: NotAllowed) -> PageProblem:
+    text = words("problem.not_allowed_text", role=words.of("role", role))
+    return PageProblem(refusal.status, words("problem.not_allowed"), text)

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from wegewart_api.dashboard.page import LoginNeeded, Page, page_for
 from wegewart_api.errors import Problem
@@ -32,6 +34,9 @@ class PageRoute(APIRoute):
                 return _login_first(request)
             except Problem as problem:
                 return error_page(request, problem.status, problem.headers)
+            except (OperationalError, NoFreeConnection) as error:
+                logger.error("the store does not answer: %s", error)
+                return error_page(request, 503)
             except RequestValidationError:
                 return error_page(request, 404 if request.path_params else 400)
             except Exception:
@@ -48,6 +53,12 @@ def error_page(request: Request, status: int, headers: dict[str, str] | None = N
     response = page.render("error.html", status=status, error=str(told))
     response.headers.update(headers or {})
     return response
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser asks for a page, rather than a program for an answer."""
+    path = request.url.path
+    return not path.startswith(("/api/", "/static/")) and "text/html" in request.headers.get("Accept", "")
 
 
 def _login_first(request: Request) -> Response:

@@ -72,7 +72,7 @@ class Formats:
     def size(self, size: float, sigma: float | None, unit: str) -> str:
         """Size in its unit with the bounds that hold with 95 %, as far as they are known."""
         if sigma is None:
-            return f"{self.number(size, 2)} {unit}"
+            return f"{self.number(size, 2)}\N{NO-BREAK SPACE}{unit}"
         return self.words(
             "format.size", size=self.number(size, 2), bound=self.number(SIGMAS_95 * sigma, 2), unit=unit
         )
@@ -87,8 +87,8 @@ class Formats:
     def kilometres(self, length_m: float) -> str:
         """Length on the road: metres below one kilometre."""
         if length_m < 1000:
-            return f"{self.number(length_m)} m"
-        return f"{self.number(length_m / 1000, 1)} km"
+            return f"{self.number(length_m)}\N{NO-BREAK SPACE}m"
+        return f"{self.number(length_m / 1000, 1)}\N{NO-BREAK SPACE}km"
 
 
 def ellipse_axes_m(covariance: Covariance) -> tuple[float, float, float]:

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from wegewart.damage import Taxonomy, shipped_taxonomy
+from wegewart.damage import Taxonomy
 from wegewart_api.auth.access import SettingsOf, optional_principal
 from wegewart_api.auth.login import utc_now
 from wegewart_api.auth.principal import Principal
@@ -51,7 +51,8 @@ class Page:
     @property
     def taxonomy(self) -> Taxonomy:
         """Words of the damages."""
-        return shipped_taxonomy(self.settings.taxonomy)
+        taxonomy: Taxonomy = self.request.app.state.taxonomy
+        return taxonomy
 
     @property
     def person(self) -> Principal:
@@ -83,6 +84,7 @@ class Page:
                 page=self,
                 t=self.words,
                 f=self.formats,
+                status=status,
                 who=self.who,
                 assets=built_assets(),
                 languages=[(language, words_in(language)) for language in Language],

@@ -26,6 +26,7 @@ class Given:
 class PageProblem:
     """Why something was not saved, in the reader's words."""
 
+    status: int
     title: str
     text: str
 
@@ -36,7 +37,6 @@ def show_ticket(
     ticket_id: UUID,
     *,
     chosen_view: str | None = None,
-    status: int = 200,
     problem: PageProblem | None = None,
     given: Given | None = None,
 ) -> Response:
@@ -57,7 +57,7 @@ def show_ticket(
     view = ticket_view(record, defects, sightings, events, chosen_view, page.taxonomy, page.formats)
     return page.render(
         "ticket.html",
-        status=status,
+        status=problem.status if problem else 200,
         view=view,
         tenant=tenant,
         section="ticket",

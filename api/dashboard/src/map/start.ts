@@ -9,6 +9,7 @@ import { emptyStreets, StreetBackground, STREETS, streetLayers } from "./streets
 import { mapLibreLocale, readTexts, type MapTexts } from "./texts";
 
 const CLOSE_ENOUGH_ZOOM = 17;
+const ONE_PLACE_ZOOM = 18; // the street around a single ticket, and its accuracy still visible
 
 /** Draw the map into its holder; the page shows the same facts without it. */
 export async function startMap(holder: HTMLElement): Promise<void> {
@@ -59,7 +60,7 @@ function createMap(holder: HTMLElement, texts: MapTexts): MapLibreMap | null {
     map.touchZoomRotate.disableRotation();
     map.keyboard.disableRotation();
     map.addControl(new NavigationControl({ showCompass: false }), "top-right");
-    map.addControl(new ScaleControl({ maxWidth: 120 }), "bottom-left");
+    map.addControl(new ScaleControl({ maxWidth: 96 }), "top-left");
     return map;
   } catch {
     return null;
@@ -72,7 +73,8 @@ async function lookAt(
 ): Promise<void> {
   const around = marks ? boundsOf(marks) : null;
   if (around) {
-    map.fitBounds(around, { padding: 48, maxZoom: CLOSE_ENOUGH_ZOOM, animate: false });
+    const maxZoom = marks?.features.filter((mark) => mark.geometry.type === "Point").length === 1 ? ONE_PLACE_ZOOM : CLOSE_ENOUGH_ZOOM;
+    map.fitBounds(around, { padding: FRAME_PX, maxZoom, animate: false });
     await streets.loadView();
     return;
   }
@@ -141,6 +143,9 @@ function bindMarks(map: MapLibreMap, marks: GeoJSON.FeatureCollection, texts: Ma
     rows.reveal(id);
   });
 }
+
+// Free of the controls at the top right and the attribution below.
+const FRAME_PX = { top: 40, right: 72, bottom: 44, left: 32 };
 
 interface Place {
   at: [number, number];

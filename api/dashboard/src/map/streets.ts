@@ -35,15 +35,15 @@ export function streetLayers(palette: Palette): LayerSpecification[] {
   const known = [...PATHS, ...MIDDLE, ...MAJOR, ...MOTORWAY];
   const minor: ExpressionSpecification = ["!", highwayIn(known)];
   const casings = [
-    ...road("street-minor", minor, palette.minor, [1.4, 16], palette.casing),
-    ...road("street-middle", highwayIn(MIDDLE), palette.middle, [2.2, 20], palette.casing),
-    ...road("street-major", highwayIn(MAJOR), palette.major, [3, 24], palette.casing),
-    ...road("street-motorway", highwayIn(MOTORWAY), palette.motorway, [3, 26], palette.casing),
+    ...road("street-minor", minor, palette.minor, [2, 16], palette.casing),
+    ...road("street-middle", highwayIn(MIDDLE), palette.middle, [3, 20], palette.casing),
+    ...road("street-major", highwayIn(MAJOR), palette.major, [4, 24], palette.casing),
+    ...road("street-motorway", highwayIn(MOTORWAY), palette.motorway, [4, 26], palette.casing),
   ];
   return [
     { id: "ground", type: "background", paint: { "background-color": palette.ground } },
     {
-      id: "street-path", type: "line", source: STREETS, filter: highwayIn(PATHS), minzoom: 12,
+      id: "street-path", type: "line", source: STREETS, filter: highwayIn(PATHS), minzoom: 13,
       paint: { "line-color": palette.path, "line-width": width(0.6, 4), "line-dasharray": [3, 2] },
     },
     // All casings first: at a crossing no street cuts through another.
