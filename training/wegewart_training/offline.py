@@ -2,6 +2,9 @@
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 # The settings file is written before the import, in full, because a partial one is completed with the
@@ -24,8 +27,9 @@ QUIET_SETTINGS = {
 }
 
 
-def silence_ultralytics(folder: Path) -> None:
-    """Give Ultralytics a settings folder of its own and shut its doors; call it before the first import.
+@contextmanager
+def quiet_ultralytics(folder: Path) -> Iterator[None]:
+    """Room in which Ultralytics may be imported and used: doors shut, settings in `folder`, talk to stderr.
 
     Ultralytics reads these switches from the environment while it is imported, so they are set there.
     """
@@ -42,3 +46,5 @@ def silence_ultralytics(folder: Path) -> None:
         YOLO_OFFLINE="true",
         NO_ALBUMENTATIONS_UPDATE="1",
     )
+    with redirect_stdout(sys.stderr):
+        yield

@@ -28,4 +28,4 @@ def _best_f1_threshold(code: str, ranked: RankedClass) -> float:
     hits = np.cumsum(ranked.hits[0])
     f1 = 2 * hits / (np.arange(1, len(hits) + 1) + ranked.truths)
     best = int(np.argmax(np.where(allowed, f1, -1.0)))
-    return max(float(np.floor(ranked.confidences[best] * 1000) / 1000), LEAST)
+    return max(float(np.floor(float(ranked.confidences[best]) * 1000) / 1000), LEAST)

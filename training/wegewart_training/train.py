@@ -9,7 +9,7 @@ from typing import Any
 from wegewart.errors import RecipeInvalid
 from wegewart_datasets.settings import DataSettings
 from wegewart_training.compose import compose
-from wegewart_training.offline import silence_ultralytics
+from wegewart_training.offline import quiet_ultralytics
 from wegewart_training.recipe import Recipe, read_recipe
 from wegewart_training.run_record import RunRecord, begin, now, write_record
 
@@ -34,8 +34,8 @@ def train(recipe_path: Path, run: Path, settings: DataSettings, device: str = "c
         logger.info("%s is finished since %s", run, record.finished_at)
         return record
     composed = compose(recipe, settings, run / "data")
-    silence_ultralytics(run / "ultralytics")
-    _train_with_ultralytics(recipe, run.resolve(), composed.data_yaml.resolve(), device)
+    with quiet_ultralytics(run / "ultralytics"):
+        _train_with_ultralytics(recipe, run.resolve(), composed.data_yaml.resolve(), device)
     record = finished(record, run)
     write_record(run, record)
     return record

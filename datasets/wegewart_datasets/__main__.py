@@ -1,0 +1,71 @@
+"""wegewart-data: which data sets there are, and whether they are whole."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from wegewart.errors import DatasetInvalid, WegewartError
+from wegewart_datasets.audit import SplitAudit, audit
+from wegewart_datasets.manifest import data_yaml_of, manifest_names, read_manifest
+from wegewart_datasets.settings import DataSettings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed or a data set with mistakes, 2 called wrongly."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments, DataSettings.load()))
+    except WegewartError as error:
+        print(f"wegewart-data: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wegewart-data", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="data sets by manifest, and which of them are on this machine")
+    listing.set_defaults(command=_list)
+    check = commands.add_parser("check", help="count images and boxes of a data set and name its mistakes")
+    check.add_argument("name", help="of a manifest")
+    check.set_defaults(command=_check)
+    return parser
+
+
+def _list(_: argparse.Namespace, settings: DataSettings) -> int:
+    for name in manifest_names(settings):
+        manifest = read_manifest(name, settings)
+        try:
+            data_yaml_of(manifest, settings)
+            here = "here"
+        except DatasetInvalid:
+            here = "not here"
+        print(
+            f"{name:<20}  {here:<8}  {','.join(manifest.splits):<15}  {manifest.title} ({manifest.licence})"
+        )
+    if settings.data_root is None:
+        print("WEGEWART_DATA is not set: only data sets inside the repository can be here", file=sys.stderr)
+    return 0
+
+
+def _check(arguments: argparse.Namespace, settings: DataSettings) -> int:
+    manifest = read_manifest(arguments.name, settings)
+    audits = audit(manifest, settings)
+    print(f"{manifest.name}: {manifest.title}")
+    for split in audits:
+        print(_split_line(split))
+    mistakes = [mistake for split in audits for mistake in split.mistakes]
+    for mistake in mistakes:
+        print(f"wegewart-data: {mistake}", file=sys.stderr)
+    return 1 if mistakes else 0
+
+
+def _split_line(split: SplitAudit) -> str:
+    boxes = ", ".join(f"{code} {count}" for code, count in split.boxes_by_class.items())
+    return (
+        f"  {split.split:<6} {split.images:>6} images, {split.without_box} without a box, "
+        f"{split.without_label_file} without a label file; {boxes}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

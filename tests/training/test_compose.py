@@ -1,0 +1,97 @@
+"""The data of a run: links in the run folder, the data sets untouched."""
+
+import json
+
+import pytest
+from tests.datasets.yolo_sets import listing, settings_for, write_manifest, write_yolo_set
+
+from wegewart.errors import DatasetInvalid
+from wegewart_datasets.yolo import images_of, read_data_yaml, read_labels
+from wegewart_training.compose import compose
+from wegewart_training.recipe import DataPart, Recipe
+
+BOX = "3 0.5 0.5 0.2 0.2\n"
+
+
+def recipe_of(train, val, tmp_path):
+    return Recipe(
+        name="tiny",
+        version="0.0.1",
+        taxonomy="road-damage-1",
+        checkpoint=tmp_path / "start.pt",
+        checkpoint_sha256="0" * 64,
+        train=train,
+        val=val,
+        image_px=64,
+        epochs=1,
+        budget_h=None,
+        batch=2,
+        seed=0,
+        warmup_epochs=0.0,
+        close_mosaic_epochs=0,
+        sha256="0" * 64,
+    )
+
+
+@pytest.fixture
+def machine(tmp_path):
+    settings = settings_for(tmp_path)
+    for name in ("roads", "streets"):
+        write_manifest(settings.manifests, name)
+        write_yolo_set(tmp_path / "data" / name, {"train": {"a": BOX, "b": ""}, "val": {"c": BOX}})
+    return settings
+
+
+def test_parts_are_merged_and_repeated_and_the_data_stays_as_it_was(machine, tmp_path):
+    before = listing(machine.data_root)
+    parts = (DataPart("roads", "train", repeat=2), DataPart("streets", "train"))
+    recipe = recipe_of(parts, (DataPart("roads", "val"),), tmp_path)
+
+    composed = compose(recipe, machine, tmp_path / "run")
+
+    data = read_data_yaml(composed.data_yaml)
+    images = images_of(data, "train")
+    assert data.names == ("D00", "D10", "D20", "D40")
+    assert len(images) == 2 * 2 + 2  # equal file names of two data sets stay apart
+    assert sum(len(read_labels(image, 4).classes) for image in images) == 3
+    assert [part.images for part in composed.train] == [2, 2]
+    assert len({part.content_sha256 for part in composed.train}) == 2
+    assert json.loads((tmp_path / "run/parts.json").read_text())["train"][0]["repeat"] == 2
+    assert listing(machine.data_root) == before
+
+
+def test_composing_again_leaves_nothing_of_before(machine, tmp_path):
+    both = recipe_of(
+        (DataPart("roads", "train"), DataPart("streets", "train")), (DataPart("roads", "val"),), tmp_path
+    )
+    one = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    compose(both, machine, tmp_path / "run")
+    composed = compose(one, machine, tmp_path / "run")
+
+    assert len(images_of(read_data_yaml(composed.data_yaml), "train")) == 2
+
+
+def test_a_jpeg_without_its_end_stops_the_run_because_the_trainer_would_rewrite_it(machine, tmp_path):
+    path = machine.data_root / "roads/images/train/a.jpg"
+    path.write_bytes(path.read_bytes()[:-10])
+    recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    with pytest.raises(DatasetInvalid, match=r"a\.jpg ends in the middle of a JPEG file"):
+        compose(recipe, machine, tmp_path / "run")
+
+
+def test_a_data_set_with_other_classes_is_refused(machine, tmp_path):
+    write_yolo_set(machine.data_root / "roads", {"train": {"a": ""}}, names=("D10", "D00", "D20", "D40"))
+    recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    with pytest.raises(DatasetInvalid, match="has classes"):
+        compose(recipe, machine, tmp_path / "run")
+
+
+def test_a_split_that_the_manifest_does_not_offer_is_refused(machine, tmp_path):
+    write_manifest(machine.manifests, "roads", splits=("train",))
+    recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    with pytest.raises(DatasetInvalid, match="offers no split 'val'"):
+        compose(recipe, machine, tmp_path / "run")

@@ -1,0 +1,120 @@
+"""wegewart-train evaluate: the vehicle's code on labelled images, without torch, with nothing written."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from tests.datasets.yolo_sets import listing, write_yolo_set
+from tests.inference.tiny_models import end2end_answer, write_bundle
+
+from wegewart_inference.model_bundle import read_bundle
+from wegewart_training.__main__ import main
+
+# In the 64 × 64 input of a 64 × 48 image the frame begins at row 8.
+FOUND = end2end_answer((16, 20, 48, 44, 0.75, 3))
+HIT = "3 0.5 0.5 0.5 0.5\n"  # 16..48, 12..36 in the frame
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return write_bundle(tmp_path / "models", FOUND)
+
+
+@pytest.fixture
+def data_yaml(tmp_path):
+    return write_yolo_set(tmp_path / "roads", {"test": {"a_hit": HIT, "b_empty": ""}})
+
+
+def test_json_has_flat_keys_and_null_where_there_is_no_truth(bundle, data_yaml, capsys):
+    assert (
+        main(["evaluate", "--bundle", str(bundle), "--data", str(data_yaml), "--split", "test", "--json"])
+        == 0
+    )
+
+    scores = json.loads(capsys.readouterr().out)
+    assert scores == {
+        "source": "roads test",
+        "bundle": "tiny-0.1.0-fp32",
+        "map50": 1.0,
+        "map50_95": 1.0,
+        "precision": 0.5,
+        "recall": 1.0,
+        "f1": pytest.approx(2 / 3),
+        "images": 2,
+        "images_with_false_box": 1,
+        "ap50_D00": None,
+        "ap50_D10": None,
+        "ap50_D20": None,
+        "ap50_D40": 1.0,
+    }
+
+
+def test_nothing_is_written_beside_the_data_or_into_the_bundle(bundle, data_yaml):
+    before = listing(data_yaml.parent), listing(bundle)
+
+    assert main(["evaluate", "--bundle", str(bundle), "--data", str(data_yaml)]) == 0
+
+    assert (listing(data_yaml.parent), listing(bundle)) == before
+
+
+def test_torch_is_not_imported(bundle, data_yaml):
+    code = (
+        "import sys; from wegewart_training.__main__ import main; "
+        f"code = main(['evaluate', '--bundle', {str(bundle)!r}, '--data', {str(data_yaml)!r}]); "
+        "heavy = {'torch', 'ultralytics', 'torchvision'} & set(sys.modules); "
+        "assert not heavy, heavy; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "roads test" in done.stdout
+
+
+def test_several_sources_become_rows_and_can_be_recorded_in_the_card(bundle, data_yaml, tmp_path, capsys):
+    other = write_yolo_set(tmp_path / "streets", {"test": {"a": "0 0.5 0.5 0.5 0.5\n"}})
+    command = [
+        "evaluate",
+        "--bundle",
+        str(bundle),
+        "--data",
+        str(data_yaml),
+        "--data",
+        str(other),
+        "--record",
+    ]
+
+    assert main(command) == 0
+
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[1].startswith("roads test")
+    assert rows[2].startswith("streets test")
+    metrics = read_bundle(bundle).card.metrics
+    assert metrics["roads test"].figures["map50"] == 1.0
+    assert metrics["streets test"].figures["recall"] == 0.0
+    assert metrics["roads test"].images == 2
+
+
+def test_data_sets_with_classes_in_another_order_are_scored_by_code(bundle, tmp_path, capsys):
+    data_yaml = write_yolo_set(
+        tmp_path / "roads", {"test": {"hit": "0 0.5 0.5 0.5 0.5\n"}}, names=("D40", "D00")
+    )
+
+    assert main(["evaluate", "--bundle", str(bundle), "--data", str(data_yaml), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ap50_D40"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("images/test/a_hit.jpg", b"\xff\xd8cut", "a_hit.jpg: the JPEG file ends"),
+        ("data.yaml", b"test: images/test\nnames: [dog]\n", "does not know"),
+        ("data.yaml", b"val: images/test\nnames: [D00]\n", "no split 'test'"),
+        ("data.yaml", b"test: [", "cannot be read"),
+    ],
+    ids=["broken-image", "other-classes", "no-split", "no-yaml"],
+)
+def test_what_cannot_be_scored_fully_is_refused(bundle, data_yaml, capsys, name, content, reason):
+    (data_yaml.parent / name).write_bytes(content)
+
+    assert main(["evaluate", "--bundle", str(bundle), "--data", str(data_yaml)]) == 1
+    assert reason in capsys.readouterr().err

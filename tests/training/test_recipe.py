@@ -1,0 +1,108 @@
+"""Recipes: everything wrong with one is said at once."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from wegewart.errors import RecipeInvalid
+from wegewart_training.recipe import read_recipe
+
+RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
+
+GOOD = """
+name = "tiny"
+version = "0.0.1"
+taxonomy = "road-damage-1"
+seed = 0
+[start]
+checkpoint = "start.pt"
+sha256 = "{sha256}"
+[data]
+train = [{{ manifest = "roads", split = "train", repeat = 2 }}]
+val = [{{ manifest = "roads", split = "val" }}]
+[trainer]
+image_px = 64
+epochs = 2
+batch = 4
+warmup_epochs = 0
+close_mosaic_epochs = 0
+"""
+
+
+def write_recipe(folder, *changes):
+    (folder / "start.pt").write_bytes(b"weights")
+    text = GOOD.format(sha256=hashlib.sha256(b"weights").hexdigest())
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "recipe.toml").write_text(text)
+    return folder / "recipe.toml"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)
+def test_every_shipped_recipe_reads_and_its_checkpoint_is_the_named_one(path):
+    assert read_recipe(path).checkpoint.is_file()
+
+
+def test_a_recipe_becomes_one_value(tmp_path):
+    recipe = read_recipe(write_recipe(tmp_path))
+
+    assert (recipe.name, recipe.version, recipe.image_px, recipe.epochs) == ("tiny", "0.0.1", 64, 2)
+    assert recipe.budget_h is None
+    assert recipe.train[0].repeat == 2
+    assert recipe.val[0].repeat == 1
+    assert recipe.checkpoint == tmp_path / "start.pt"
+
+
+def test_all_mistakes_are_reported_together(tmp_path):
+    path = write_recipe(
+        tmp_path,
+        ("image_px = 64", "image_px = 65"),
+        ("epochs = 2", 'epochs = "two"'),
+        ('split = "val"', 'split = "test"'),
+        ("seed = 0", "seed = -1\nspeed = 9"),
+        ("repeat = 2", "repeat = 0"),
+        ("road-damage-1", "road-damage-9"),
+    )
+
+    with pytest.raises(RecipeInvalid) as refused:
+        read_recipe(path)
+
+    message = str(refused.value)
+    assert "7 mistakes" in message
+    for part in (
+        "image_px = 65",
+        "epochs = 'two'",
+        "only",
+        "seed = -1",
+        "speed is unknown",
+        "repeat = 0",
+        "road-damage-9",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('checkpoint = "start.pt"', 'checkpoint = "gone.pt"', "gone.pt is missing"),
+        ('sha256 = "', 'sha256 = "0', "64 hexadecimal digits"),
+        ("epochs = 2", "epochs = true", "epochs = True"),
+        ("[data]", "[data]\ntest = []", "data.test is unknown"),
+        ("batch = 4", "batch = 4\nbudget_h = 0", "budget_h = 0.0"),
+        ("seed = 0", "seed =", "cannot be read"),
+    ],
+    ids=["no-checkpoint", "hash", "truth-value", "unknown", "no-time", "no-toml"],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path, old, new, reason):
+    with pytest.raises(RecipeInvalid, match=reason):
+        read_recipe(write_recipe(tmp_path, (old, new)))
+
+
+def test_a_checkpoint_with_other_bytes_is_refused(tmp_path):
+    path = write_recipe(tmp_path)
+    (tmp_path / "start.pt").write_bytes(b"other weights")
+
+    with pytest.raises(RecipeInvalid, match=r"start\.sha256"):
+        read_recipe(path)
