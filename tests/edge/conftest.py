@@ -1,18 +1,21 @@
 """Small real things that several tests of the vehicle need: cameras, poses, drives on disk."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from tests.edge.office import Office, OfficeServer
+from tests.inference.tiny_models import end2end_answer, write_bundle
 
 from wegewart.camera import Camera, CameraIntrinsics, CameraMount
 from wegewart.drive import FixType
 from wegewart.geo import Covariance
 from wegewart_edge.pose import VehiclePose
+from wegewart_inference.model_bundle import Role
 
 START = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
 DRIVE_ID = "0198a0d2-6c00-7000-8000-000000000001"
@@ -109,6 +112,35 @@ def make_drive(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def office() -> Iterator[Office]:
+    """A server of the contract on a free port."""
+    office = Office()
+    server = OfficeServer(office)
+    yield office
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A damage bundle that sees the same two damages in every frame, and a mask bundle that sees a person."""
+    folder = tmp_path_factory.mktemp("models")
+    # Frames of 640×360 shrink by ten into 64×64, with 14 rows of padding above and below.
+    write_bundle(folder, end2end_answer((20, 32, 26, 37.5, 0.81, 3), (40, 33, 50, 40, 0.52, 2)), name="sees")
+    write_bundle(
+        folder,
+        end2end_answer((30, 30, 33, 38, 0.9, 0)),
+        name="masks",
+        role=Role.MASK,
+        taxonomy="coco-80",
+        classes=("person", "dog"),
+        masked_classes=("person",),
+        thresholds={"person": 0.1},
+    )
+    (folder / "default.toml").write_text('damage = "sees-0.1.0-fp32"\nmask = "masks-0.1.0-fp32"\n')
+    return folder
 
 
 DRIVE_TOML = f"""\
