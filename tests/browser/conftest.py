@@ -1,0 +1,39 @@
+"""One browser and one filled office for all tests of the pages in it."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+from tests.api.dashboard_store import fill_office, open_office
+from tests.api.office import Office
+from tests.browser_fixture import build_front_end, running_chromium, served
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, with the front end built for it."""
+    build_front_end()
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def filled_office(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    """An office with the committed streets, a dozen tickets and three drives."""
+    office = open_office(tmp_path_factory.mktemp("office"))
+    fill_office(office)
+    return office
+
+
+@pytest.fixture(scope="session")
+def origin(filled_office: Office) -> Iterator[str]:
+    """Where the filled office listens."""
+    with served(filled_office.app) as origin:
+        yield origin
+
+
+@pytest.fixture(scope="session")
+def empty_origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where an office without streets, drives and tickets listens."""
+    with served(open_office(tmp_path_factory.mktemp("empty")).app) as origin:
+        yield origin
