@@ -72,7 +72,7 @@ class Ride:
     def gnss_rows(self, random: np.random.Generator) -> list[dict[str, str]]:
         """Fixes every GNSS_PERIOD_S from the first to the last metre of the recording."""
         rows = []
-        count = math.floor((self.end_station_m + LEAD_M) / SPEED_MPS / GNSS_PERIOD_S) + 1
+        count = math.ceil((self.end_station_m + LEAD_M) / SPEED_MPS / GNSS_PERIOD_S) + 1
         for number in range(count):
             moment = self.at_station(number * GNSS_PERIOD_S * SPEED_MPS - LEAD_M)
             noise_m = random.normal(0.0, NOISE_SIGMA_M, 2)
