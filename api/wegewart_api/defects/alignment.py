@@ -36,9 +36,9 @@ class AlignmentRules:
     """Least density of new damages and false detections: about one per km of a 6 m street."""
     survivors: int = 96
     """Chains that stay alive from one observation to the next; more changed nothing in simulation."""
-    aligned_sigma_m: float = 1.0
-    """Remaining sigma per axis up to which a stretch counts as aligned: half the distance at which damages of
-    one class stand in a clump."""
+    aligned_share: float = 0.5
+    """Share of its prior variance that may remain of an offset where a stretch counts as aligned: there the
+    anchors say more than the receiver does. At 2.5 m and 750 m that is within some 150 m of the nearest."""
     outlier_chi2: float = 13.8
     """Squared Mahalanobis distance at which an anchor is dropped: 99.9 % with 2 degrees of freedom."""
     agreement: AgreementRules = field(default_factory=AgreementRules)
@@ -136,9 +136,10 @@ def aligned_by(
         kept = ~far
         anchors = Pairs(anchors.sighting[kept], anchors.defect[kept], anchors.log_ratio[kept])
         bias = _smoothed(seen, known, anchors, root_m, rules)
-    remaining_m2 = np.trace(bias.covariance_m2, axis1=1, axis2=2) / 2
-    enough = _anchored(seen, anchors, rules)
-    return Alignment(bias, (remaining_m2 <= rules.aligned_sigma_m**2) & enough, anchors, density_m2)
+    prior_m2 = np.sum(root_m**2, axis=(1, 2))  # the trace of A·Aᵀ
+    remaining_m2 = np.trace(bias.covariance_m2, axis1=1, axis2=2)
+    fixed = remaining_m2 <= rules.aligned_share * prior_m2
+    return Alignment(bias, fixed & _anchored(seen, anchors, rules), anchors, density_m2)
 
 
 def _anchored(

@@ -69,10 +69,10 @@ def believe(looks: Sequence[Look], rules: ExistenceRules | None = None) -> float
 
 
 def faded(log_odds: float, elapsed_s: float, rules: ExistenceRules | None = None) -> float:
-    """Log odds after some time without a look: the probability falls by the repair rate."""
+    """Log odds after some time without a look: they drift to the prior with the repair rate."""
     rules = rules or ExistenceRules()
     kept = math.exp(-rules.repairs_per_year * max(elapsed_s, 0.0) / SECONDS_PER_YEAR)
-    there = probability(log_odds) * kept
+    there = rules.prior + (probability(log_odds) - rules.prior) * kept
     return math.log(there / (1 - there))
 
 
