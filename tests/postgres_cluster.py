@@ -18,6 +18,9 @@ from pathlib import Path
 import psycopg
 
 START_LIMIT_S = 60
+CARELESS = (  # what a power cut would lose here is a test's
+    "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off"
+)
 _numbers = count(1)
 
 
@@ -63,8 +66,7 @@ def running_cluster() -> Iterator[Cluster]:
             shutil.chown(folder, "postgres")
         store = folder / "store"
         _run(programs / "initdb", "-D", store, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        # fsync off: what a power cut would lose here is a test's
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off -c max_connections=200"
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c max_connections=200 {CARELESS}"
         log = folder / "log"
         _run(programs / "pg_ctl", "-D", store, "-l", log, "-o", options, "-w", "-t", START_LIMIT_S, "start")
         try:

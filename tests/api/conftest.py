@@ -1,6 +1,5 @@
 """Both stores for every test that asks for one, and an office over it that tests talk to by HTTP."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.api.office import Office
-from tests.postgres_cluster import Cluster, ClusterMissing, running_cluster
+from tests.postgres_cluster import Cluster
 
 from wegewart_api.auth.repository import add_tenant
 from wegewart_api.database.engine import Database
@@ -16,18 +15,6 @@ from wegewart_api.database.migrate import migrate
 from wegewart_api.settings import Settings
 
 STORES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL cluster of the tests' own; without its programs CI fails, and others are told."""
-    try:
-        with running_cluster() as cluster:
-            yield cluster
-    except ClusterMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +72,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings whose evidence goes to the test's own folder."""
-    return Settings.load(data_dir=tmp_path / "data", body_limit_bytes=4 * 1024 * 1024)
+    """Settings whose evidence goes to the test's own folder; few failures, because each costs an argon2."""
+    return Settings.load(data_dir=tmp_path / "data", body_limit_bytes=4 * 1024 * 1024, login_failures=3)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from wegewart_api.auth.repository import Account
 from wegewart_api.auth.tokens import hash_of, new_token
 from wegewart_api.database.engine import Database
 from wegewart_api.database.ids import new_id
+from wegewart_api.database.locks import wait_for_turn
 from wegewart_api.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, TooManyRequests
 from wegewart_api.settings import Settings
 
@@ -123,6 +124,7 @@ def log_in(
     account_hash = hash_of(email)
     window = timedelta(minutes=settings.login_window_minutes)
     with database.writing() as connection:
+        wait_for_turn(connection, f"login of {account_hash}")
         repository.forget_old_failures(connection, now - window)
         of_account, of_address = repository.failures_since(connection, account_hash, address, now - window)
         allowed = of_account < settings.login_failures

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from wegewart_api.database.engine import Database
+from wegewart_api.database.locks import wait_for_turn
 from wegewart_api.errors import StoreInvalid
 
 logger = logging.getLogger(__name__)
 
-LOCK_KEY = 0x5745_4745_5741_5254  # "WEGEWART": one migration at a time on one PostgreSQL database
 LOCK_TIMEOUT_MS = 30_000  # rather fail than queue in front of every reader of a busy table
 
 
@@ -32,7 +32,8 @@ def migrate(database: Database) -> str:
     try:
         with database.writing() as connection:
             if not database.is_sqlite:
-                _wait_for_turn(connection)
+                connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+                wait_for_turn(connection, "migration")
             before = current_version(connection)
             config = alembic_config()
             config.attributes["connection"] = connection
@@ -64,11 +65,6 @@ def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("wegewart_api.database") / "migrations"))
     return config
-
-
-def _wait_for_turn(connection: Connection) -> None:
-    connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
 
 
 def _explained(error: DBAPIError) -> str:

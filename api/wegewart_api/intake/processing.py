@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from wegewart_api.auth.login import utc_now
 from wegewart_api.database.engine import Database
+from wegewart_api.database.locks import wait_for_turn
 from wegewart_api.intake import repository
 from wegewart_api.intake.messages import PassKey
 
@@ -62,7 +63,7 @@ def _process(database: Database, process: ProcessPass, key: PassKey, now: dateti
         if not repository.is_complete(connection, key):
             return False
     with database.writing() as connection:
-        repository.lock_tenant(connection, key.tenant_id)
+        wait_for_turn(connection, f"defects of {key.tenant_id}")
         if not repository.is_complete(connection, key, lock=True):
             return False
         superseded = repository.supersede_others(connection, key, now)

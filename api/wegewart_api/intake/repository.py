@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wegewart.drive import DriveState, DriveTrack
@@ -236,17 +236,6 @@ def supersede(connection: Connection, key: PassKey, now: datetime) -> None:
 def mark_processed(connection: Connection, key: PassKey, now: datetime) -> None:
     """Remember that a pass became defects."""
     connection.execute(update(drive_pass).where(_is(key)).values(processed_at=now))
-
-
-def lock_tenant(connection: Connection, tenant_id: UUID) -> None:
-    """Wait until nobody else turns passes of this tenant into defects; held until the transaction ends.
-
-    SQLite has one writer anyway.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(:key)"), {"key": (tenant_id.int & (2**63 - 1)) - 2**62}
-        )
 
 
 # --- evidence -----------------------------------------------------------------------------------------
