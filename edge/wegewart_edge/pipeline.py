@@ -4,7 +4,6 @@ Every step is a file of its own and knows nothing of the next; only this file pu
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,18 +36,18 @@ class Tally:
     frames_read: int = 0
     frames_used: int = 0
     frames_between: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
+    rejected: dict[str, int] = field(default_factory=dict)
     rejected_details: list[str] = field(default_factory=list)
     detections: int = 0
-    unplaced: Counter[str] = field(default_factory=Counter)
+    unplaced: dict[str, int] = field(default_factory=dict)
     observations: int = 0
     only_cut: int = 0
-    without_picture: Counter[str] = field(default_factory=Counter)
+    without_picture: dict[str, int] = field(default_factory=dict)
     stage_s: dict[str, float] = field(default_factory=dict)
 
     def reject(self, rejected: Rejected) -> None:
         """Count a frame that was not looked at."""
-        self.rejected[rejected.reason.value] += 1
+        _count(self.rejected, rejected.reason.value)
         if rejected.detail:
             self.rejected_details.append(f"frame {rejected.entry.sequence}: {rejected.detail}")
 
@@ -60,6 +59,10 @@ class Tally:
             yield
         finally:
             self.stage_s[stage] = self.stage_s.get(stage, 0.0) + time.perf_counter() - start_s
+
+
+def _count(counts: dict[str, int], reason: str) -> None:
+    counts[reason] = counts.get(reason, 0) + 1
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,9 @@ class Replay:
     def _locate(self, seen: Sightings, lane: Lane, pose: VehiclePose) -> list[Located]:
         self.tally.detections += len(seen.class_codes)
         places = locate(seen, lane.camera, pose, self._context.time_sigma_s)
-        self.tally.unplaced.update(place.reason.value for place in places if isinstance(place, Unplaced))
+        for place in places:
+            if isinstance(place, Unplaced):
+                _count(self.tally.unplaced, place.reason.value)
         return [place for place in places if isinstance(place, Located)]
 
     def _keep_all(self, tracks: list[RoadTrack], lane: Lane) -> None:
@@ -206,7 +211,7 @@ class Replay:
             evidence: Evidence | str
             if isinstance(picture, NoPicture):
                 evidence, kept = picture.reason, None
-                self.tally.without_picture[picture.reason] += 1
+                _count(self.tally.without_picture, picture.reason)
             else:
                 evidence, kept = picture.evidence, picture
             with self.tally.timed("keep"):

@@ -89,7 +89,8 @@ def make_drive(tmp_path: Path) -> Callable[..., Path]:
         stamps = [moment.isoformat().replace("+00:00", "Z") for moment in moments]
         noise = np.random.default_rng(5)
         for number in range(frames):
-            image = noise.integers(60, 200, (360, 640, 3), dtype=np.uint8)
+            blocks = noise.integers(40, 220, (18, 32, 3), dtype=np.uint8)
+            image = cv2.resize(blocks, (640, 360), interpolation=cv2.INTER_NEAREST)
             cv2.imwrite(str(folder / "images" / f"{number:04}.jpg"), image)
         write_rows(
             folder / "frames.csv",
