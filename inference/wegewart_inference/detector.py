@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from wegewart.errors import BundleInvalid, ModelMismatch
 from wegewart_inference.detections import Detections
@@ -10,6 +9,7 @@ from wegewart_inference.frame import Frame, ImageU8, check_image
 from wegewart_inference.model_bundle import Bundle, BundleCard
 from wegewart_inference.postprocess import Candidates, candidates_of, head_kind_of, in_frame, suppressed
 from wegewart_inference.preprocess import input_tensor, letterbox_for
+from wegewart_inference.runtime import onnxruntime
 
 NEVER = 2.0  # above every score
 

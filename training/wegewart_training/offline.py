@@ -2,10 +2,14 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
+
+from wegewart.errors import SettingsInvalid
 
 # The settings file is written before the import, in full, because a partial one is completed with the
 # defaults (sync on) and a warning. Schema 0.0.8 belongs to the pinned Ultralytics 8.4.190.
@@ -40,11 +44,23 @@ def quiet_ultralytics(folder: Path) -> Iterator[None]:
     }
     settings = json.dumps({**QUIET_SETTINGS, **places}, indent=2)
     (config / "Ultralytics" / "settings.json").write_text(settings, encoding="utf-8")
+    for font in ("Arial.ttf", "Arial.Unicode.ttf"):  # asked for even without plots, and else downloaded
+        shutil.copyfile(_bundled_font(), config / "Ultralytics" / font)
     os.environ.update(
         YOLO_CONFIG_DIR=str(config),
         YOLO_AUTOINSTALL="false",
         YOLO_OFFLINE="true",
         NO_ALBUMENTATIONS_UPDATE="1",
+        MPLCONFIGDIR=str(config / "matplotlib"),
+        ORT_DISABLE_TELEMETRY="1",
     )
     with redirect_stdout(sys.stderr):
         yield
+
+
+def _bundled_font() -> Path:
+    """A font that comes with matplotlib, found without importing it."""
+    matplotlib = find_spec("matplotlib")
+    if matplotlib is None or matplotlib.origin is None:
+        raise SettingsInvalid("matplotlib is missing: install wegewart[train]")
+    return Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 
 from wegewart.errors import ModelMismatch
 from wegewart_inference.model_bundle import HeadKind
+from wegewart_inference.runtime import onnxruntime
 from wegewart_training.offline import quiet_ultralytics
 
 OPSET = 18

@@ -71,7 +71,7 @@ def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) ->
         "device": device,
         "workers": 2,
         "amp": device != "cpu",
-        "plots": False,  # plots want a font that Ultralytics would download
+        "plots": False,
     }
 
 
