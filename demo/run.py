@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -137,7 +138,7 @@ def replay(drive_pass: int, office: Office) -> Replayed:
     say(f"Befahrung {drive_pass} abspielen", f"replaying pass {drive_pass}")
     token_file = office.store / "box.token"
     if not token_file.exists():
-        token = run("wegewart-api", "token", "create", "box-01", "--data-dir", office.store / "office")
+        token = run("wegewart-api", "token", "create", sample_device(), "--data-dir", office.store / "office")
         token_file.touch(mode=0o600)
         token_file.write_text(token, encoding="utf-8")
     said = run(
@@ -147,6 +148,12 @@ def replay(drive_pass: int, office: Office) -> Replayed:
     )  # fmt: skip
     report = json.loads(said.splitlines()[-1])
     return Replayed(report["drive_id"], report["frames_read"], report["observations"])
+
+
+def sample_device() -> str:
+    """Name of the box that recorded the sample drive; the office must know it by this name."""
+    drive = tomllib.loads((SAMPLE / "pass-1" / "drive.toml").read_text(encoding="utf-8"))
+    return str(drive["device_id"])
 
 
 def summary(replayed: list[Replayed], office: Office, seconds: float) -> tuple[dict[str, Any], MergeScore]:

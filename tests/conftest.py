@@ -1,0 +1,19 @@
+"""What several components' tests share: one PostgreSQL cluster for the whole run."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from tests.postgres_cluster import Cluster, ClusterMissing, running_cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL cluster of the tests' own; without its programs CI fails, and others are told."""
+    try:
+        with running_cluster() as cluster:
+            yield cluster
+    except ClusterMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))

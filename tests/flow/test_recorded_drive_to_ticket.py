@@ -1,0 +1,144 @@
+"""The chain: two recorded passes of real photographs become tickets, over real HTTP, on both stores.
+
+The tests of this file share one office and run in their order, as a customer's first morning would.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.flow.running_office import ROOT, SAMPLE, RunningOffice, Vehicle, rows
+
+from wegewart.observation import Observation
+
+sys.path.insert(0, str(ROOT / "demo"))
+from score import Seen, read_truth, score_merging  # the demo's own score, beside demo/run.py
+
+pytestmark = [pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def first_pass(office: RunningOffice) -> dict[str, Any]:
+    return Vehicle.of(office).replay(SAMPLE / "pass-1")
+
+
+@pytest.fixture(scope="module")
+def second_pass(office: RunningOffice, first_pass: dict[str, Any]) -> dict[str, Any]:
+    return Vehicle.of(office).replay(SAMPLE / "pass-2")
+
+
+@pytest.fixture(scope="module")
+def reader(office: RunningOffice) -> Iterator[httpx.Client]:
+    with office.reader() as client:
+        yield client
+
+
+def contents(reader: httpx.Client) -> dict[str, str]:
+    """Hash of every stored observation's content, without the defect it belongs to."""
+    return {
+        row["id"]: hashlib.sha256(
+            json.dumps({k: v for k, v in row.items() if k != "defect_id"}, sort_keys=True).encode()
+        ).hexdigest()
+        for row in rows(reader, "observations")
+    }
+
+
+def test_every_frame_is_read_and_every_observation_arrives(
+    first_pass: dict[str, Any], second_pass: dict[str, Any], reader: httpx.Client
+) -> None:
+    assert (first_pass["frames_read"], second_pass["frames_read"]) == (27, 18)
+    for report in (first_pass, second_pass):
+        assert report["delivered"]
+        (stored,) = reader.get(f"/api/v1/drives/{report['drive_id']}").json()["passes"]
+        assert stored["state"] == "closed"
+        assert stored["observations_made"] == stored["observations_stored"] == report["observations"] > 0
+        assert stored["evidence_missing"] == []
+        assert stored["processed_at"] is not None
+
+
+@pytest.mark.usefixtures("second_pass")
+def test_what_is_stored_is_a_valid_message_again(reader: httpx.Client) -> None:
+    for row in rows(reader, "observations"):
+        Observation.model_validate(
+            {name: value for name, value in row.items() if name in Observation.model_fields}
+        )
+
+
+def test_a_second_drive_recognises_four_of_five_damages_it_sees_again(
+    first_pass: dict[str, Any], second_pass: dict[str, Any], reader: httpx.Client
+) -> None:
+    seen = [
+        Seen(
+            drive_pass,
+            row["best_sequence"],
+            (row["box_px"]["x1"], row["box_px"]["y1"], row["box_px"]["x2"], row["box_px"]["y2"]),
+            row["defect_id"],
+        )
+        for drive_pass, report in ((1, first_pass), (2, second_pass))
+        for row in rows(reader, "observations", drive_id=report["drive_id"])
+    ]
+    score = score_merging(seen, read_truth(SAMPLE / "truth.csv"))
+    assert score.seen_again >= 5
+    assert score.merged_second_pass >= 0.8 * score.seen_again, score
+    assert score.wrong_merges <= 0.1 * score.seen_again + 1, score
+
+
+@pytest.mark.usefixtures("second_pass")
+def test_a_ticket_says_street_and_nearest_house_number(reader: httpx.Client) -> None:
+    tickets = rows(reader, "tickets")
+    assert tickets
+    assert all(ticket["state"] == "new" for ticket in tickets)
+    assert all(ticket["street"] for ticket in tickets)
+    assert any(ticket["house_number"] for ticket in tickets)
+
+
+def test_replayed_without_its_outbox_nothing_changes(
+    office: RunningOffice, second_pass: dict[str, Any], reader: httpx.Client
+) -> None:
+    before, tickets = contents(reader), rows(reader, "tickets")
+    again = Vehicle.of(office, "lost-and-new").replay(SAMPLE / "pass-2")
+    assert again["delivery"]["stored"] == 0
+    assert again["delivery"]["known"] == second_pass["observations"] + 1  # and the drive itself
+    assert contents(reader) == before
+    assert rows(reader, "tickets") == tickets
+
+
+@pytest.mark.parametrize("after_s", [1.5, 6.0])
+@pytest.mark.usefixtures("second_pass")
+def test_killed_anywhere_and_started_again_the_office_holds_the_same(
+    office: RunningOffice, reader: httpx.Client, after_s: float
+) -> None:
+    before = contents(reader)
+    vehicle = Vehicle.of(office, f"killed-after-{after_s}")
+    replay = subprocess.Popen(
+        vehicle.replay_command(SAMPLE / "pass-1"),
+        env=office.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(after_s)  # a moment in another process's life
+    replay.kill()
+    replay.wait()
+    assert vehicle.replay(SAMPLE / "pass-1")["delivered"]
+    assert contents(reader) == before
+
+
+@pytest.mark.usefixtures("second_pass")
+def test_evidence_is_the_masked_strip_and_nobody_sees_it_without_a_login(
+    office: RunningOffice, reader: httpx.Client
+) -> None:
+    with_picture = [row for row in rows(reader, "observations") if row["evidence"] is not None]
+    assert with_picture
+    digest = with_picture[0]["evidence"]["sha256"]
+    picture = reader.get(f"/api/v1/evidence/{digest}")
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert hashlib.sha256(picture.content).hexdigest() == digest
+    assert with_picture[0]["evidence"]["width_px"] >= 640
+    assert with_picture[0]["evidence"]["top_px"] > 0
+    assert httpx.get(f"{office.url}/api/v1/evidence/{digest}").status_code == 401
