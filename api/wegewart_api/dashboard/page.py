@@ -169,11 +169,11 @@ def environment() -> Environment:
 
 def _map_texts(words: Words) -> str:
     """The map's words as JSON for its data attribute; Jinja escapes it there."""
-    texts: dict[str, Any] = {name: words.of("map", key) for name, key in _MAP_TEXTS.items()}
+    texts: dict[str, Any] = {name: words.of("map", key) for name, key in MAP_TEXTS.items()}
     return json.dumps(texts, ensure_ascii=False)
 
 
-_MAP_TEXTS = {
+MAP_TEXTS = {
     "title": "title",
     "empty": "empty",
     "streetsFailed": "streets_failed",

@@ -17,7 +17,7 @@ class Language(StrEnum):
 
 @dataclass(frozen=True)
 class Words:
-    """The catalogue in one language: `words("overview.title")`, `words("overview.count", n=3)`."""
+    """The catalogue in one language: `words("overview.title")`, `words("overview.open", n=3)`."""
 
     language: Language
     entries: Mapping[str, str]
