@@ -195,8 +195,11 @@ def _nmea(text: str, sigma_m: float, name: str) -> Iterator[Fix]:
 def _sentences(text: str, name: str) -> Iterator[NMEAMessage]:
     damaged = 0
     for line in text.splitlines():
-        start = line.find("$")
+        start, checksum = line.find("$"), line.rfind("*")
         if start < 0:
+            continue
+        if checksum < start:  # the parser takes a line without a checksum, thus also one that was cut off
+            damaged += 1
             continue
         try:
             message = NMEAReader.parse(line[start:].strip())

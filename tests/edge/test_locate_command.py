@@ -1,0 +1,103 @@
+"""`wegewart-edge locate`: boxes of others on the road, without images and without a model."""
+
+import numpy as np
+import pytest
+from tests.edge.conftest import write_rows
+
+from wegewart.geo import LocalPlane
+from wegewart.observation import Observation
+from wegewart_edge.__main__ import main
+from wegewart_edge.drive_reader import read_drive
+from wegewart_edge.road_camera import RoadCamera
+from wegewart_edge.settings import LocateSettings
+
+COLUMNS = ("sequence", "class", "confidence", "x1", "y1", "x2", "y2")
+
+
+@pytest.fixture
+def locate(tmp_path, capsys):
+    """Run the command on boxes; exit code, observations, and what it said."""
+
+    def run(drive, rows, columns=COLUMNS):
+        write_rows(tmp_path / "boxes.csv", columns, rows)
+        out = tmp_path / "observations.jsonl"
+        code = main(["locate", str(drive), "--detections", str(tmp_path / "boxes.csv"), "--out", str(out)])
+        lines = out.read_text().splitlines() if out.exists() else []
+        return code, [Observation.model_validate_json(line) for line in lines], capsys.readouterr().err
+
+    return run
+
+
+def boxes_of(drive, *damages):
+    """Rows for damages at (station, right, class) on the straight street of the test drive."""
+    camera = RoadCamera(read_drive(drive, with_images=False).cameras["front"], LocateSettings())
+    rows = []
+    for sequence in range(12):
+        for at_m, right_m, code in damages:
+            ahead_m = at_m - 5.0 * sequence
+            if camera.near_m < ahead_m < 14.5:
+                corners = [[ahead_m, right_m - 0.3], [ahead_m, right_m + 0.3], [ahead_m + 0.5, right_m]]
+                left, right, top = camera.pixels(np.array(corners))
+                rows.append((sequence, code, 0.8, left[0], top[1], right[0], left[1]))
+    return rows
+
+
+def test_given_boxes_become_observations_at_their_place(locate, make_drive):
+    drive = make_drive()
+    for image in (drive / "images").iterdir():
+        image.unlink()
+    code, observations, said = locate(drive, boxes_of(drive, (20.0, 1.0, "D40"), (30.0, -1.5, "D20")))
+    assert code == 0
+    assert "observations: 2" in said
+    origin = LocalPlane(49.94, 11.57)
+    found = {each.likeliest_class: each for each in observations}
+    for code, place in (("D40", (1.0, 20.0)), ("D20", (-1.5, 30.0))):
+        each = found[code]
+        assert origin.east_north_m(each.lat, each.lon) == pytest.approx(place, abs=0.02)
+        assert (each.station_m, each.offset_right_m) == pytest.approx((place[1], place[0]), abs=0.02)
+        assert each.looks == 2
+        assert tuple(each.cov_gnss_m2) == (6.25, 0.0, 6.25)
+        assert each.bundle.id == "given-boxes"
+        assert each.no_evidence_reason == "located without images"
+        assert each.width_m == pytest.approx(0.6, abs=0.01)
+
+
+def test_same_boxes_give_the_same_bytes(locate, make_drive):
+    drive = make_drive()
+    rows = boxes_of(drive, (20.0, 1.0, "D40"))
+    assert locate(drive, rows)[1] == locate(drive, rows)[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ((99, "D40", 0.5, 1, 2, 3, 4), "no frame with sequence 99"),
+        ((1, "D99", 0.5, 1, 2, 3, 4), "no class 'D99'"),
+        ((1, "D40", 1.5, 1, 2, 3, 4), "confidence 1.5"),
+        ((1, "D40", 0.5, 3, 2, 1, 4), "x2 > x1"),
+        ((1, "D40", 0.5, "left", 2, 3, 4), "line 2"),
+    ],
+    ids=["sequence", "class", "confidence", "box", "number"],
+)
+def test_mistake_in_the_boxes_is_named(locate, make_drive, row, says):
+    code, observations, said = locate(make_drive(), [row])
+    assert (code, observations) == (1, [])
+    assert says in said
+
+
+def test_missing_column_is_named(locate, make_drive):
+    code, _, said = locate(make_drive(), [(1, "D40")], columns=("sequence", "class"))
+    assert code == 1
+    assert "confidence, x1, x2, y1, y2" in said
+
+
+def test_boxes_without_a_place_are_counted_with_the_reason(locate, make_drive):
+    code, observations, said = locate(make_drive(), [(1, "D40", 0.9, 300, 20, 340, 60)])
+    assert (code, observations) == (0, [])
+    assert "near_horizon: 1" in said
+
+
+def test_unknown_command_is_called_wrongly():
+    with pytest.raises(SystemExit) as ended:
+        main(["fly"])
+    assert ended.value.code == 2
