@@ -1,20 +1,11 @@
-"""One browser and one filled office for all tests of the pages in it."""
+"""One filled office for all tests of the pages in it."""
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
 from tests.api.dashboard_store import fill_office, open_office
 from tests.api.office import Office
-from tests.browser_fixture import build_front_end, running_chromium, served
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, with the front end built for it."""
-    build_front_end()
-    with running_chromium() as browser:
-        yield browser
+from tests.browser_fixture import served
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
+from tests.browser_fixture import visit
 from tests.flow.running_office import ROOT, SAMPLE, RunningOffice, Vehicle, rows
 
 from wegewart.observation import Observation
@@ -142,3 +144,50 @@ def test_evidence_is_the_masked_strip_and_nobody_sees_it_without_a_login(
     assert with_picture[0]["evidence"]["width_px"] >= 640
     assert with_picture[0]["evidence"]["top_px"] > 0
     assert httpx.get(f"{office.url}/api/v1/evidence/{digest}").status_code == 401
+
+
+PASSWORD = "lange-genug-fuer-einen-test"
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("second_pass")
+def test_an_administrator_sets_up_opens_the_ticket_sees_the_damage_and_confirms_it(
+    office: RunningOffice, reader: httpx.Client, browser: Browser
+) -> None:
+    assert office.setup_url is not None
+    with visit(browser, office.url) as window:
+        page = window.page
+        page.goto(office.setup_url)
+        page.fill("#name", "Erste Verwalterin")
+        page.fill("#email", "verwaltung@example.org")
+        page.fill("#password", PASSWORD)
+        page.click("main button[type=submit]")
+        page.wait_for_selector("form[action='/logout']")
+        page.goto("/")
+        assert window.wait_for_map() == "full"
+        assert "Hauptstraße" in page.inner_text(".tickets")
+        page.click(".tickets tbody a")
+        page.wait_for_url("**/tickets/*")
+        box = page.locator("figure svg .photo__box")
+        assert box.count() == 1
+        assert window.accessibility_violations() == []
+        ticket_id = page.url.rsplit("/", 1)[1].split("?")[0]
+        page.click("button[value=confirm]")
+        assert "Geprüft" in page.inner_text(".page-title")
+        assert window.foreign == []
+        assert window.complaints == []
+    ticket = reader.get(f"/api/v1/tickets/{ticket_id}").json()
+    assert ticket["state"] == "checked"
+    assert [(event["action"], event["actor_name"]) for event in ticket["events"]][-1] == (
+        "confirm",
+        "Erste Verwalterin",
+    )
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("second_pass")
+def test_the_setup_link_works_only_once(office: RunningOffice, browser: Browser) -> None:
+    assert office.setup_url is not None
+    with visit(browser, office.url) as window:
+        window.page.goto(office.setup_url)
+        assert window.page.locator("#password").count() == 0
