@@ -36,6 +36,24 @@ def test_ground_point_is_the_one_worked_by_hand(make_camera):
     assert aside == pytest.approx([10.0, 0.1 * depth_m], abs=1e-9)
 
 
+def test_worked_example_of_the_docs(make_camera, make_pose):
+    """docs/frames.md, last section."""
+    mount = {"forward_m": 1.2, "tilt_sigma_deg": 0.3, "roll_sigma_deg": 0.0, "yaw_sigma_deg": 0.0}
+    camera = RoadCamera(make_camera(**mount), LocateSettings())
+    ground = camera.ground(np.array([[1080.0, 600.0]]))
+    assert ground.points_m[0] == pytest.approx([10.3219, 1.0001], abs=5e-5)
+    assert ground.common[0, :, 0] == pytest.approx([0.2105, 0.0231], abs=5e-5)
+    assert ground.common[0, :, 1] == pytest.approx([-0.3419, -0.0367], abs=6e-5)
+    assert ground.pitch[0] == pytest.approx([-0.3419, -0.0367], abs=6e-5)
+    assert ground.pixel[0, :, 1] == pytest.approx([-0.1769, -0.0192], abs=6e-5)
+    assert ground.pixel[0, :, 0] == pytest.approx([0.0, 0.0250], abs=5e-5)
+    pose = make_pose(heading_deg=60.0, heading_sigma_deg=0.3, speed_mps=8.33)
+    (place,) = locate(one_box(1040, 540, 1120, 600), camera, pose, 0.02)
+    assert isinstance(place, Located)
+    assert (place.east_m, place.north_m) == pytest.approx((9.4391, 4.2949), abs=5e-5)
+    assert place.covariance == pytest.approx(np.array([[0.2834, 0.1264], [0.1264, 0.0610]]), abs=6e-5)
+
+
 @pytest.mark.parametrize(
     ("distance_m", "k_m_per_rad", "pitch_1_deg", "three_px", "three_cm", "total"),
     [
