@@ -102,6 +102,8 @@ class Training(CardModel):
     recipe: str
     recipe_sha256: Sha256
     git_commit: str
+    resumed_with: tuple[str, ...] = ()
+    """Commits of the code with which an interrupted training went on."""
     started_at: AwareDatetime
     epochs: int = Field(ge=1)
     best_epoch: int = Field(ge=1)

@@ -130,7 +130,7 @@ def test_the_same_command_goes_on_after_the_last_finished_epoch(machine):
     with (machine.run / "results.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     record = json.loads((machine.run / "run.json").read_text())
-    assert record["resumed"] == 1
+    assert len(record["resumed_with"]) == 1
     assert record["epochs_done"] == EPOCHS
     assert record["finished_at"] is not None
 

@@ -196,6 +196,7 @@ def _training(run: Path, recipe: Recipe, record: RunRecord) -> Training:
         recipe=record.recipe,
         recipe_sha256=record.recipe_sha256,
         git_commit=record.git_commit,
+        resumed_with=tuple(record.resumed_with),
         started_at=datetime.fromisoformat(record.started_at),
         epochs=record.epochs_done or len(epoch_rows(run)),
         best_epoch=record.best_epoch or 1,

@@ -34,7 +34,7 @@ class Recipe:
     image_px: int
     epochs: int
     budget_h: float | None
-    """Hours after which training ends; the learning rate is planned for it. None: all epochs."""
+    """Hours for which epochs are planned, after each one anew. None: all epochs."""
     batch: int
     seed: int
     warmup_epochs: float

@@ -23,7 +23,8 @@ class RunRecord:
     started_at: str
     device: str
     versions: Mapping[str, str]
-    resumed: int = 0
+    resumed_with: tuple[str, ...] = ()
+    """Commit at each resume."""
     finished_at: str | None = None
     epochs_done: int | None = None
     best_epoch: int | None = None
@@ -88,6 +89,7 @@ def begin(run: Path, recipe_path: Path, recipe_sha256: str, device: str) -> RunR
             f"{run} holds a run of another recipe ({record.recipe}): name a new folder with --run"
         )
     elif record.finished_at is None:
-        record = replace(record, resumed=record.resumed + 1)
+        commit = git_commit(recipe_path.resolve().parent)
+        record = replace(record, resumed_with=(*record.resumed_with, commit))
     write_record(run, record)
     return record

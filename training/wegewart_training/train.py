@@ -4,7 +4,7 @@ import csv
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wegewart.errors import RecipeInvalid
 from wegewart_datasets.settings import DataSettings
@@ -12,6 +12,9 @@ from wegewart_training.compose import compose
 from wegewart_training.offline import quiet_ultralytics
 from wegewart_training.recipe import Recipe, read_recipe
 from wegewart_training.run_record import RunRecord, begin, now, write_record
+
+if TYPE_CHECKING:  # importing it costs ten seconds and talks unless silenced first
+    from ultralytics.models.yolo.detect import DetectionTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +51,38 @@ def _train_with_ultralytics(recipe: Recipe, run: Path, data_yaml: Path, device: 
     overrides = trainer_settings(recipe, run, data_yaml, device)
     if last.is_file():
         overrides |= {"model": str(last), "resume": str(last)}
-        if recipe.budget_h is not None:
-            overrides["time"] = remaining_budget_h(recipe.budget_h, run)
         logger.info("going on after epoch %d of %s", len(epoch_rows(run)), run)
-    DetectionTrainer(overrides=overrides).train()  # type: ignore[no-untyped-call]
+    trainer = DetectionTrainer(overrides=overrides)
+    _plan(trainer, recipe, run)
+    trainer.add_callback("on_fit_epoch_end", lambda trainer: _plan_again(trainer, recipe, run))
+    trainer.train()  # type: ignore[no-untyped-call]
+
+
+def _plan(trainer: "DetectionTrainer", recipe: Recipe, run: Path) -> None:
+    """Tell the trainer after how many epochs to end, which is what its learning rate falls towards."""
+    trainer.epochs = trainer.args.epochs = planned_epochs(recipe, len(epoch_rows(run)), trained_seconds(run))
+
+
+def _plan_again(trainer: "DetectionTrainer", recipe: Recipe, run: Path) -> None:
+    """After an epoch: a new plan from its duration, so that the last epoch is whole and has the lowest rate.
+
+    Ultralytics' own time limit stops in the middle of an epoch, mostly before the rate is down.
+    """
+    if trainer.stop or recipe.budget_h is None:
+        return
+    _plan(trainer, recipe, run)
+    # What Ultralytics itself does when it plans anew.
+    trainer._setup_scheduler()  # type: ignore[no-untyped-call]  # noqa: SLF001
+    scheduler: Any = trainer.scheduler
+    scheduler.last_epoch = trainer.epoch
+    trainer.stop = trainer.epoch + 1 >= trainer.epochs
+
+
+def planned_epochs(recipe: Recipe, done: int, spent_s: float) -> int:
+    """Epochs to train in all: as many as fit the budget best at the speed so far, at most the recipe's."""
+    if recipe.budget_h is None or done == 0:
+        return recipe.epochs
+    return min(max(round(recipe.budget_h * 3600 / (spent_s / done)), done), recipe.epochs)
 
 
 def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) -> dict[str, Any]:
@@ -61,7 +92,7 @@ def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) ->
         "data": str(data_yaml),
         "save_dir": str(run),
         "epochs": recipe.epochs,
-        "time": recipe.budget_h,
+        "time": None,
         "imgsz": recipe.image_px,
         "batch": recipe.batch,
         "seed": recipe.seed,
@@ -70,7 +101,7 @@ def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) ->
         "close_mosaic": recipe.close_mosaic_epochs,
         "device": device,
         "workers": 2,
-        "amp": device != "cpu",
+        "amp": "bf16" if device != "cpu" else False,  # the check before fp16 wants a download
         "plots": False,
     }
 
@@ -92,11 +123,6 @@ def trained_seconds(run: Path) -> float:
         seconds += clock - before if clock > before else clock
         before = clock
     return seconds
-
-
-def remaining_budget_h(budget_h: float, run: Path) -> float:
-    """Hours of the budget that finished epochs have left, at least a second, so that Ultralytics can end."""
-    return max(budget_h - trained_seconds(run) / 3600, 1 / 3600)
 
 
 def finished(record: RunRecord, run: Path) -> RunRecord:

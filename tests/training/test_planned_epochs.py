@@ -1,0 +1,37 @@
+"""How many epochs a time budget is worth."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wegewart_training.recipe import read_recipe
+from wegewart_training.train import planned_epochs, trained_seconds
+
+FIRST = read_recipe(Path(__file__).resolve().parents[2] / "training" / "recipes" / "first.toml")
+HOUR = replace(FIRST, epochs=10, budget_h=1.0)
+
+
+@pytest.mark.parametrize(
+    ("done", "spent_s", "planned"),
+    [
+        (0, 0.0, 10),  # nothing known yet: the recipe's own number
+        (1, 500.0, 7),  # 7.2 fit
+        (5, 2950.0, 6),  # 6.1 fit
+        (5, 2300.0, 8),  # 7.8: a little over the budget rather than a rate that never came down
+        (1, 100.0, 10),  # never more than the recipe's
+        (7, 5000.0, 7),  # late: what is done is done
+    ],
+)
+def test_as_many_epochs_as_fit_best_are_planned(done, spent_s, planned):
+    assert planned_epochs(HOUR, done, spent_s) == planned
+
+
+def test_without_a_budget_the_recipe_counts():
+    assert planned_epochs(replace(HOUR, budget_h=None), 3, 1e6) == 10
+
+
+def test_the_clock_of_results_starts_again_with_every_resume(tmp_path):
+    (tmp_path / "results.csv").write_text("epoch,time\n1,100\n2,220\n3,90\n4,200\n")
+
+    assert trained_seconds(tmp_path) == 220 + 200
