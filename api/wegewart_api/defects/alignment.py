@@ -114,7 +114,8 @@ def new_density_m2(seen: Sightings, known: KnownDefects, pairs: Pairs, rules: Al
     """
     if not len(pairs):
         return rules.new_density_least_m2
-    reach_m = float(np.linalg.norm(seen.place_m[pairs.sighting] - known.place_m[pairs.defect], axis=1).max())
+    gaps_m = np.linalg.norm(seen.place_m[pairs.sighting] - known.place_m[pairs.defect], axis=1)
+    reach_m = max(rules.gate_least_m, float(gaps_m.max()))  # a pass compared with itself has no gaps
     per_metre = len(pairs) / len(np.unique(pairs.sighting)) / (2 * reach_m)
     return max(rules.new_density_least_m2, per_metre / rules.street_width_m * (1 - rules.seen_again))
 
