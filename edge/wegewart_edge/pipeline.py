@@ -74,28 +74,31 @@ class Replayed:
 
 
 class Photographer:
-    """Evidence from the drive's own frames; without it there is a reason instead."""
+    """Evidence from the drive's own frames; each frame is masked once, however many damages it shows."""
 
     def __init__(self, loader: FrameLoader, privacy: Privacy, drive: RecordedDrive) -> None:
-        self.loader = loader
+        self._loader = loader
         self._privacy = privacy
         self._entries = {entry.sequence: entry for entry in drive.frames}
-        self._last: tuple[int, MaskedFrame | NoPicture] | None = None
+        self._masked: dict[int, MaskedFrame | NoPicture] = {}
 
     def picture_of(self, track: RoadTrack, camera: RoadCamera) -> Picture | NoPicture:
         """Masked crop of a track's best view."""
-        return self._privacy.picture(self._masked(track.best.sequence), track.best.located.box_px, camera)
+        sequence = track.best.sequence
+        if sequence not in self._masked:
+            self._masked[sequence] = self._mask(sequence)
+        return self._privacy.picture(self._masked[sequence], track.best.located.box_px, camera)
 
-    def _masked(self, sequence: int) -> MaskedFrame | NoPicture:
-        if self._last is None or self._last[0] != sequence:
-            frame = self.loader.load(self._entries[sequence])
-            masked = (
-                self._privacy.masked(frame)
-                if isinstance(frame, Frame)
-                else NoPicture("the frame cannot be read any more")
-            )
-            self._last = (sequence, masked)
-        return self._last[1]
+    def hold_only(self, sequences: set[int]) -> None:
+        """Let go of all other frames: memory stays bounded."""
+        self._loader.hold_only(sequences)
+        self._masked = {kept: self._masked[kept] for kept in sequences & self._masked.keys()}
+
+    def _mask(self, sequence: int) -> MaskedFrame | NoPicture:
+        frame = self._loader.load(self._entries[sequence])
+        if isinstance(frame, Frame):
+            return self._privacy.masked(frame)
+        return NoPicture("the frame cannot be read any more")
 
 
 class Lane:
@@ -220,7 +223,7 @@ class Replay:
             self.tally.only_cut += track.only_cut
 
     def _let_frames_go(self) -> None:
-        """Hold only frames that are still some track's best view: memory stays bounded."""
+        """Hold only frames that are still some track's best view."""
         if self._photographer is not None:
             kept = set[int]().union(*(lane.tracker.kept_sequences for lane in self._lanes.values()))
-            self._photographer.loader.hold_only(kept)
+            self._photographer.hold_only(kept)

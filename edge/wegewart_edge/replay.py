@@ -165,6 +165,6 @@ def _offer_again_what_is_missing(
     except (ServerUnreachable, ServerRefused) as error:
         logger.warning("the server could not say what it has: %s", error)
         return
-    if stored is None or stored["observations_stored"] < sent or stored["evidence_missing"]:
+    if stored is None or stored.get("observations_stored", 0) < sent or stored.get("evidence_missing"):
         logger.info("the server lacks observations of drive %s: offered again", drive.about.drive_id)
         outbox.forget_confirmation(drive.about.drive_id)

@@ -74,10 +74,11 @@ class Office:
                     "observations_stored": sum(
                         each["drive_id"] == drive_id for each in self.observations.values()
                     ),
-                    "evidence_missing": sum(
-                        each["evidence"] is not None and each["evidence"]["sha256"] not in self.evidence
+                    "evidence_missing": [
+                        each["evidence"]["sha256"]
                         for each in self.observations.values()
-                    ),
+                        if each["evidence"] is not None and each["evidence"]["sha256"] not in self.evidence
+                    ],
                 }
                 for drive in found
             ],
