@@ -157,6 +157,25 @@ def test_a_person_is_created_with_a_password_from_stdin(
     assert (code, "has people already" in told) == (2, True)
 
 
+def test_a_person_gets_a_new_password_and_can_be_closed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ("--data-dir", str(tmp_path / "data"))
+    for verb in (("create", "w@stadt.test", "--name", "W", "--role", "crew"), ("password", "w@stadt.test")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"ein langes Wort für {verb[0]}\n"))
+        assert run(capsys, "user", *verb, *store)[0] == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("ein langes Wort\n"))
+    assert "has no account" in run(capsys, "user", "password", "nobody@stadt.test", *store)[2]
+    with serving(tmp_path / "data") as (said, _):
+        address = f"{said['url']}/api/v1/session"
+        form = {"email": "w@stadt.test", "password": "ein langes Wort für create"}
+        assert httpx.post(address, json=form).status_code == 401
+        login = httpx.post(address, json=form | {"password": "ein langes Wort für password"})
+        assert login.status_code == 200
+        assert run(capsys, "user", "close", "w@stadt.test", *store)[0] == 0
+        assert httpx.get(address, cookies=dict(login.cookies)).status_code == 401
+
+
 def test_another_tenant_gets_its_own_set_up_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = ("--data-dir", str(tmp_path))
     code, link, _ = run(capsys, "tenant", "create", "nachbarort", "Nachbarort", *store)

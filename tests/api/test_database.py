@@ -70,6 +70,26 @@ def test_a_migration_from_empty_gives_exactly_the_tables_of_the_model(empty_stor
         assert compare_metadata(context, tables.metadata) == []
 
 
+def test_a_store_with_rows_in_it_is_brought_forward_and_keeps_them(empty_store: Database) -> None:
+    migrate(empty_store, "0001")
+    tenant_id, defect_id, ticket_id = new_id(), new_id(), new_id()
+    defect = defect_row(tenant_id, defect_id)
+    ticket = ticket_row(tenant_id, id=ticket_id)
+    with empty_store.writing() as connection:
+        add_tenant(connection, "t", "T", NOW)
+        connection.execute(update(tables.tenant).values(id=tenant_id))
+        connection.execute(insert(tables.defect).values(defect))
+        connection.execute(insert(tables.ticket).values(ticket))
+        connection.execute(
+            insert(tables.ticket_defect).values(tenant_id=tenant_id, ticket_id=ticket_id, defect_id=defect_id)
+        )
+    migrate(empty_store)
+    with empty_store.reading() as connection:
+        for table, row in ((tables.defect, defect), (tables.ticket, ticket)):
+            found = connection.execute(select(table)).mappings().one()
+            assert {column: found[column] for column in row} == row
+
+
 def test_migrating_again_changes_nothing(empty_store: Database) -> None:
     assert migrate(empty_store) == migrate(empty_store)
 

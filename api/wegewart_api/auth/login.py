@@ -17,7 +17,7 @@ from wegewart_api.auth.tokens import hash_of, new_token
 from wegewart_api.database.engine import Database
 from wegewart_api.database.ids import new_id
 from wegewart_api.database.locks import wait_for_turn
-from wegewart_api.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, TooManyRequests
+from wegewart_api.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, NotFound, TooManyRequests
 from wegewart_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,32 @@ def create_account(database: Database, tenant_id: UUID, person: NewAccount, now:
     return account
 
 
+def set_password(database: Database, email: str, password: str) -> None:
+    """Give a person a new password; all logins of the account end, because one may be a thief's.
+
+    Raises:
+        NotFound: If there is no such account.
+        Invalid: If the password will not do.
+    """
+    account = _known(database, email)
+    password_hash = hash_password(password, account.email, account.display_name)
+    with database.writing() as connection:
+        repository.change_account(connection, account, password_hash=password_hash)
+        repository.end_sessions(connection, account)
+
+
+def close_account(database: Database, email: str) -> None:
+    """Close a person's account and end its logins; what the person decided stays recorded.
+
+    Raises:
+        NotFound: If there is no such account.
+    """
+    account = _known(database, email)
+    with database.writing() as connection:
+        repository.change_account(connection, account, active=False)
+        repository.end_sessions(connection, account)
+
+
 def log_in(
     database: Database, settings: Settings, email: str, password: str, address: str, now: datetime
 ) -> Session:
@@ -150,6 +176,14 @@ def log_out(database: Database, token: str) -> None:
     """End a login; the token is worth nothing afterwards."""
     with database.writing() as connection:
         repository.end_session(connection, token)
+
+
+def _known(database: Database, email: str) -> Account:
+    with database.reading() as connection:
+        account = repository.account_of(connection, email.strip().lower())
+    if account is None:
+        raise NotFound(f"{email} has no account: `wegewart-api user create` makes one")
+    return account
 
 
 def _start_session(connection: Connection, account: Account, settings: Settings, now: datetime) -> Session:

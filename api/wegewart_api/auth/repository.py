@@ -99,6 +99,24 @@ def account_of(connection: Connection, email: str) -> Account | None:
     )
 
 
+def change_account(connection: Connection, account: Account, **columns: str | bool) -> None:
+    """Change columns of an account."""
+    connection.execute(
+        update(user_account)
+        .where(user_account.c.tenant_id == account.tenant_id, user_account.c.id == account.user_id)
+        .values(**columns)
+    )
+
+
+def end_sessions(connection: Connection, account: Account) -> None:
+    """Forget all logins of an account."""
+    connection.execute(
+        delete(user_session).where(
+            user_session.c.tenant_id == account.tenant_id, user_session.c.user_id == account.user_id
+        )
+    )
+
+
 def set_language(connection: Connection, principal: Principal, language: str) -> None:
     """Remember the language of a person's pages."""
     connection.execute(

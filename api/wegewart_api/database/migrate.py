@@ -20,11 +20,13 @@ logger = logging.getLogger(__name__)
 LOCK_TIMEOUT_MS = 30_000  # rather fail than queue in front of every reader of a busy table
 
 
-def migrate(database: Database) -> str:
+def migrate(database: Database, target: str = "head") -> str:
     """Bring the tables to this version's and give the version; nothing happens if they are.
 
     Everything happens in one transaction: a migration that fails leaves the store as it was.
 
+    Args:
+        target: Version to stop at; tests of later migrations start from an earlier one.
     Raises:
         StoreInvalid: If the store cannot be reached, is newer than this program, lacks PostGIS, or is held
             by somebody else for longer than the lock timeout.
@@ -37,7 +39,7 @@ def migrate(database: Database) -> str:
             before = current_version(connection)
             config = alembic_config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, target)
             after = current_version(connection)
     except CommandError as error:
         raise StoreInvalid(
