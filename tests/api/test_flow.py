@@ -1,6 +1,7 @@
 """From what a vehicle sends to tickets, over HTTP and on both stores."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -262,3 +263,24 @@ def test_calling_the_processing_directly_twice_leaves_the_same_defects(working: 
     assert outcome.new_defects == outcome.withdrawn == outcome.tickets == 0
     assert defect_of(working) == before
     assert len(listed(working, "tickets")) == len(before)
+
+
+def test_passes_that_arrive_together_are_processed_one_after_the_other(working: Office) -> None:
+    town = Town(SEES_ALL, 14)
+    drives = [town.drive(number) for number in range(4)]
+    devices = [working.device() for _ in drives]
+
+    def arrive(sent: SentDrive, device: Any) -> list[int]:
+        return [
+            device.post("/api/v1/observations", json={"observations": sent.observations}).status_code,
+            device.post("/api/v1/drives", json={"drives": [sent.track]}).status_code,
+        ]
+
+    with ThreadPoolExecutor(len(drives)) as together:
+        answers = list(together.map(arrive, drives, devices))
+    assert answers == [[200, 200]] * len(drives)
+    defects = listed(working, "defects")
+    assert len(defects) == len(town.damages.station_m)
+    assert {each["drive_count"] for each in defects} == {4}
+    numbers = sorted(each["number"][5:] for each in listed(working, "tickets"))
+    assert numbers == [f"{number:06d}" for number in range(1, len(defects) + 1)]

@@ -14,7 +14,7 @@ from wegewart_api.streets.repository import newest_import, streets_within
 router = APIRouter(prefix="/api/v1/map", tags=["map"])
 
 MOST_STREETS = 20_000  # about 6 MB of GeoJSON before compression: a town, not a country
-MAX_AGE_S = 3600
+MAX_AGE_S = 300  # a new import shows within five minutes; until then nothing is asked
 GEOJSON = "application/geo+json"
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
 
