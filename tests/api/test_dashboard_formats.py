@@ -74,10 +74,9 @@ def test_size_says_its_bounds_where_they_are_known():
 
 def test_lengths_and_spans():
     assert (DE.kilometres(840), DE.kilometres(3480)) == (f"840{GAP}m", f"3,5{GAP}km")
-    assert (DE.duration(timedelta(minutes=1)), DE.duration(timedelta(minutes=125))) == (
-        "1 Minute",
-        "2:05 Stunden",
-    )
+    assert DE.duration(timedelta(seconds=20)) == "20 Sekunden"
+    assert DE.duration(timedelta(minutes=1)) == "1 Minute"
+    assert EN.duration(timedelta(minutes=125)) == "2:05 hours"
 
 
 def test_place_and_position_in_words():

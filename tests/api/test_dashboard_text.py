@@ -30,6 +30,7 @@ FAMILIES = {
     "action": set(TicketAction),
     "event": {*TicketAction, PROPOSED, NOTED},
     "reason": set(RejectReason),
+    "noted": {"first", "seen_again", "grown", "class_changed", "withdrawn"},
     "role": {*Role, SYSTEM_ROLE},
     "priority": {str(level) for level in PRIORITY_PATHS},
     "notice": set(page.NOTICES),

@@ -78,7 +78,9 @@ class Formats:
         )
 
     def duration(self, span: timedelta) -> str:
-        """Span in hours and minutes."""
+        """Span in hours and minutes, or in seconds below one minute."""
+        if span < timedelta(minutes=1):
+            return self.words("format.seconds", n=max(0, int(span.total_seconds())))
         minutes = max(0, round(span.total_seconds() / 60))
         if minutes < 60:
             return self.words("format.minutes", n=minutes)

@@ -234,4 +234,7 @@ def _entry(event: EventRecord, words: Words) -> HistoryEntry:
 def _reason_words(reason: str | None, words: Words) -> str | None:
     if reason is None:
         return None
-    return words.of("reason", reason) if words.has(f"reason.{reason}") else reason
+    for family in ("reason", "noted"):  # what a person chose, and what Wegewart noted itself
+        if words.has(f"{family}.{reason}"):
+            return words.of(family, reason)
+    return reason

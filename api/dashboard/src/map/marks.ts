@@ -46,7 +46,7 @@ export function markLayers(palette: Palette): LayerSpecification[] {
       id: "mark", type: "symbol", source: MARKS, filter: ["==", ["geometry-type"], "Point"],
       layout: {
         "icon-image": ["concat", "damage-", ["get", "symbol"]],
-        "icon-size": ["interpolate", ["linear"], ["zoom"], 11, 0.55, 16, 1],
+        "icon-size": ["interpolate", ["linear"], ["zoom"], 11, 0.55, 15, 0.8, 19, 1],
         "icon-allow-overlap": true,
         "icon-ignore-placement": true,
       },

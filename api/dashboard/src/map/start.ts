@@ -120,7 +120,7 @@ function bindMarks(map: MapLibreMap, marks: GeoJSON.FeatureCollection, texts: Ma
   rows.onShow((id) => {
     const place = places.get(id);
     if (!place) return;
-    map.getContainer().scrollIntoView({ block: "nearest" });
+    bringIntoSight(map.getContainer());
     map.easeTo({ center: place.at, zoom: Math.max(map.getZoom(), CLOSE_ENOUGH_ZOOM) });
     choose(id);
     open(id);
@@ -146,6 +146,13 @@ function bindMarks(map: MapLibreMap, marks: GeoJSON.FeatureCollection, texts: Ma
 
 // Free of the controls at the top right and the attribution below.
 const FRAME_PX = { top: 40, right: 72, bottom: 44, left: 32 };
+
+/** Scroll only where the map cannot be seen: a page that jumps under the mouse points at another row. */
+function bringIntoSight(element: HTMLElement): void {
+  const { top, bottom } = element.getBoundingClientRect();
+  const visiblePx = Math.min(bottom, window.innerHeight) - Math.max(top, 0);
+  if (visiblePx < element.clientHeight / 2) element.scrollIntoView({ block: "nearest" });
+}
 
 interface Place {
   at: [number, number];
