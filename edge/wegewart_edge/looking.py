@@ -27,6 +27,8 @@ Array = npt.NDArray[np.float64]
 BOX_DECIMALS = 1  # a tenth of a pixel: far below what a detector can mean, far above its rounding noise
 CONFIDENCE_DECIMALS = 3
 GIVEN_BOXES = "given-boxes"
+DOUBLE_IOU = 0.5  # of two boxes of one class in one frame: the challenges' measure of "the same"
+DOUBLE_INSIDE = 0.9  # share of the smaller box inside the larger one
 
 
 class Eyes(Protocol):
@@ -89,29 +91,35 @@ def run_name(drive: RecordedDrive, bundle: BundleRef, settings: GateSettings) ->
 
 
 def sightings_of(detections: Detections, class_codes: tuple[str, ...]) -> Sightings:
-    """Detections with so few decimals that repeated runs agree, in an order that depends on them alone."""
+    """Detections with so few decimals that repeated runs agree, in an order that depends on them alone.
+
+    Boxes that rounding closed are left out, and so are doubles: a detector's suppression keeps boxes of one
+    class that overlap by half or lie within each other, and each would become a damage of its own.
+    """
     boxes_px: Array = detections.boxes_px.astype(np.float64).round(BOX_DECIMALS)
     confidences: Array = detections.confidences.astype(np.float64).round(CONFIDENCE_DECIMALS)
     order = np.lexsort((boxes_px[:, 1], boxes_px[:, 0], detections.classes, -confidences))
-    return _checked(
-        Sightings(
-            boxes_px[order],
-            tuple(class_codes[int(index)] for index in detections.classes[order]),
-            tuple(float(value) for value in confidences[order]),
-        )
+    kept: list[int] = []
+    for index in (int(each) for each in order):
+        x1, y1, x2, y2 = boxes_px[index]
+        same_class = [other for other in kept if detections.classes[other] == detections.classes[index]]
+        if x2 > x1 and y2 > y1 and not any(_double(boxes_px[index], boxes_px[other]) for other in same_class):
+            kept.append(index)
+    return Sightings(
+        boxes_px[kept],
+        tuple(class_codes[int(detections.classes[index])] for index in kept),
+        tuple(float(confidences[index]) for index in kept),
     )
 
 
-def _checked(sightings: Sightings) -> Sightings:
-    """Without boxes that rounding closed."""
-    x1, y1, x2, y2 = sightings.boxes_px.T
-    whole = np.flatnonzero((x2 > x1) & (y2 > y1))
-    if len(whole) == len(sightings.boxes_px):
-        return sightings
-    return Sightings(
-        sightings.boxes_px[whole],
-        tuple(sightings.class_codes[index] for index in whole),
-        tuple(sightings.confidences[index] for index in whole),
+def _double(box_px: Array, other_px: Array) -> bool:
+    width_px, height_px = np.minimum(box_px[2:], other_px[2:]) - np.maximum(box_px[:2], other_px[:2])
+    if width_px <= 0 or height_px <= 0:
+        return False
+    shared = float(width_px * height_px)
+    area, other_area = (float(np.prod(each[2:] - each[:2])) for each in (box_px, other_px))
+    return shared >= DOUBLE_IOU * (area + other_area - shared) or shared >= DOUBLE_INSIDE * min(
+        area, other_area
     )
 
 
