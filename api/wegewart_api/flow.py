@@ -17,11 +17,13 @@ from sqlalchemy import Connection
 from wegewart.damage import Taxonomy, shipped_taxonomy
 from wegewart_api.auth.login import utc_now
 from wegewart_api.database.ids import new_id
+from wegewart_api.defects import ledger
 from wegewart_api.defects import repository as defects
 from wegewart_api.defects.drive import DriveCompared, Sighted, box_of, compare_drive
 from wegewart_api.defects.existence import DefectStatus, ExistenceRules, Look, probability, status_of
+from wegewart_api.defects.ledger import StoredLook
 from wegewart_api.defects.matching import MatchingRules
-from wegewart_api.defects.repository import DefectEvent, StoredDefect, StoredLook
+from wegewart_api.defects.repository import DefectEvent, StoredDefect
 from wegewart_api.defects.state import DefectState, View, derive
 from wegewart_api.defects.visibility import VisibilityRules
 from wegewart_api.intake import repository as intake
@@ -147,8 +149,8 @@ def _with_earlier_assignments(
 
 def _take_back(connection: Connection, key: PassKey) -> set[UUID]:
     """Take back what this pass, and other models' passes of its drive, said before; the defects concerned."""
-    passes = [key, *defects.other_passes(connection, key)]
-    return {left for each in passes for left in defects.leave_defects(connection, each)}
+    passes = [key, *ledger.other_passes(connection, key)]
+    return {left for each in passes for left in ledger.leave_defects(connection, each)}
 
 
 def _create(
@@ -171,9 +173,9 @@ def _create(
             state = derive([view], [look], each.frame, rules.matching.alignment.agreement, rules.existence)
             states[defect_id] = (state, status_of(state.existence_log_odds, 1, rules.existence))
             places[defect_id] = finder.place(state.lat, state.lon, each.observation.sent.heading_deg)
-    defects.add_defects(connection, key.tenant_id, states, places, now)
+    ledger.add_defects(connection, key.tenant_id, states, places, now)
     found = [(each, _event("created", key, now)) for each in states]
-    defects.add_events(connection, key.tenant_id, found)
+    ledger.add_events(connection, key.tenant_id, found)
     return created
 
 
@@ -189,7 +191,7 @@ def _keep_looks(
         each.observation.sent.id: each.defect.id if each.defect else created[each.observation.sent.id]
         for each in sighted
     }
-    defects.assign_observations(connection, key.tenant_id, shows)
+    ledger.assign_observations(connection, key.tenant_id, shows)
     seen = [
         StoredLook(
             shows[each.observation.sent.id], each.observation.sent.captured_at, seen=True, offset=each.offset
@@ -197,10 +199,10 @@ def _keep_looks(
         for each in sighted
     ]
     again = {look.defect_id for look in seen}
-    defects.add_looks(
+    ledger.add_looks(
         connection, key, seen + [look for look in compared.missed if look.defect_id not in again]
     )
-    defects.keep_alignment(connection, key, compared.knots, now)
+    ledger.keep_alignment(connection, key, compared.knots, now)
 
 
 def _refresh(
@@ -212,9 +214,9 @@ def _refresh(
     now: datetime,
 ) -> int:
     """Derive these defects anew from all their views and looks; those without a view are withdrawn."""
-    views = defects.views_of(connection, key.tenant_id, ids)
-    looks = defects.looks_of(connection, key.tenant_id, ids)
-    before = defects.frames_of(connection, key.tenant_id, ids)
+    views = ledger.views_of(connection, key.tenant_id, ids)
+    looks = ledger.looks_of(connection, key.tenant_id, ids)
+    before = ledger.frames_of(connection, key.tenant_id, ids)
     states: dict[UUID, tuple[DefectState, DefectStatus]] = {}
     places: dict[UUID, StreetPlace] = {}
     events: list[tuple[UUID, DefectEvent]] = []
@@ -226,19 +228,19 @@ def _refresh(
         places[each] = finder.place(state.lat, state.lon, views[each][-1].observation.heading_deg)
         if now_status is not status:
             events.append((each, _event(str(now_status), key, now)))
-    defects.change_defects(connection, key.tenant_id, states, places, now)
+    ledger.change_defects(connection, key.tenant_id, states, places, now)
     withdrawn = sorted(
         each for each in ids if each not in views and before[each][0] is not DefectStatus.WITHDRAWN
     )
     _withdraw(connection, key, withdrawn, now)
-    defects.add_events(connection, key.tenant_id, events)
+    ledger.add_events(connection, key.tenant_id, events)
     return len(withdrawn)
 
 
 def _withdraw(connection: Connection, key: PassKey, ids: list[UUID], now: datetime) -> None:
     """Mark defects that the newer model did not see; their tickets stay, with a note for who handles them."""
-    defects.withdraw_defects(connection, key.tenant_id, ids, now)
-    defects.add_events(connection, key.tenant_id, [(each, _event("withdrawn", key, now)) for each in ids])
+    ledger.withdraw_defects(connection, key.tenant_id, ids, now)
+    ledger.add_events(connection, key.tenant_id, [(each, _event("withdrawn", key, now)) for each in ids])
     for ticket in tickets.last_tickets(connection, key.tenant_id, ids).values():
         note = TicketEvent(NOTED, ticket.state, ticket.state, SYSTEM, now, reason="withdrawn")
         tickets.record(connection, key.tenant_id, ticket.id, note)

@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 from wegewart.drive import DriveTrack
 from wegewart.geo import Covariance, LocalPlane
 from wegewart_api.defects.arrays import class_codes, known_of, sightings_of
+from wegewart_api.defects.ledger import StoredLook
 from wegewart_api.defects.matching import DriveMatch, MatchingRules, match_drive
-from wegewart_api.defects.repository import StoredDefect, StoredLook
+from wegewart_api.defects.repository import StoredDefect
 from wegewart_api.defects.sighting import FloatArray
 from wegewart_api.defects.state import Offset, covariance_of, matrix
 from wegewart_api.defects.visibility import VisibilityRules, along_path, looked_at, path_of

@@ -13,6 +13,7 @@ from wegewart_api.auth.access import Asking, StoreOf
 from wegewart_api.database.paging import LIMIT_DEFAULT, LIMIT_MOST, Cursor
 from wegewart_api.defects import repository
 from wegewart_api.defects.existence import DefectStatus, probability
+from wegewart_api.defects.ledger import looks_of
 from wegewart_api.defects.repository import DefectFilter, StoredDefect, StoredSize
 from wegewart_api.errors import NotFound
 from wegewart_api.intake.repository import StoredObservation, list_observations
@@ -136,7 +137,7 @@ def get_defect(defect_id: UUID, who: Asking, database: StoreOf) -> DefectDetail:
         if found is None:
             raise NotFound(f"there is no defect {defect_id}")
         seen = list_observations(connection, who.tenant_id, None, defect_id, None, MOST_SIGHTINGS)
-        looks = repository.looks_of(connection, who.tenant_id, [defect_id]).get(defect_id, [])
+        looks = looks_of(connection, who.tenant_id, [defect_id]).get(defect_id, [])
         events = repository.events_of(connection, who.tenant_id, defect_id)
     return DefectDetail(
         **defect_answer(found).model_dump(),
