@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from starlette.testclient import TestClient
-
 from tests.api.office import DEFAULT, Office, problem
+
 from wegewart_api.auth import repository
 from wegewart_api.auth.principal import Role
 from wegewart_api.auth.tokens import new_device_token
