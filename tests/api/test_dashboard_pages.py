@@ -1,5 +1,6 @@
 """The pages as a browser without scripts gets them: what they show, to whom, and in which language."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from tests.api.office import DEFAULT, Office
 
 from wegewart_api.auth.principal import Role
 from wegewart_api.dashboard import routes
+from wegewart_api.dashboard.assets import Assets, built_assets
 from wegewart_api.database.ids import new_id
 from wegewart_api.database.tables import street
 
@@ -282,3 +284,25 @@ def test_pages_are_not_kept_by_caches_and_forbid_foreign_sources(dispatcher):
     assert headers["Cache-Control"] == "no-store"
     assert "script-src 'self'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+def test_an_error_in_a_page_is_told_as_a_page_and_logged(office, dispatcher, caplog):
+    add_drive(office, track={"stretches": [{"from": "the future"}]})
+    answer = dispatcher.get("/drives", headers=HTML)
+    assert answer.status_code == 500
+    assert "Etwas ist schiefgegangen" in answer.text
+    assert "the future" not in answer.text
+    assert "GET /drives failed" in caplog.text
+
+
+def test_without_a_build_the_pages_name_no_file_and_the_log_says_how_to_build(tmp_path, caplog):
+    assert built_assets(tmp_path) == Assets()
+    assert "npm ci && npm run build" in caplog.text
+
+
+def test_pages_link_what_the_manifest_names(tmp_path):
+    entry = {"file": "main-abcdefgh.js", "css": ["main-12345678.css"], "isEntry": True}
+    (tmp_path / "manifest.json").write_text(json.dumps({"src/main.ts": entry}))
+    assets = built_assets(tmp_path)
+    assert assets.styles == ("/static/built/main-12345678.css",)
+    assert assets.script == "/static/built/main-abcdefgh.js"
