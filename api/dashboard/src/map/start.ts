@@ -8,8 +8,7 @@ import { Rows } from "./rows";
 import { emptyStreets, StreetBackground, STREETS, streetLayers } from "./streets";
 import { mapLibreLocale, readTexts, type MapTexts } from "./texts";
 
-const CLOSE_ENOUGH_ZOOM = 17;
-const ONE_PLACE_ZOOM = 18; // the street around a single ticket, and its accuracy still visible
+const NEAREST_ZOOM = 18; // the street around a single ticket, with its accuracy still visible
 
 /** Draw the map into its holder; the page shows the same facts without it. */
 export async function startMap(holder: HTMLElement): Promise<void> {
@@ -73,8 +72,7 @@ async function lookAt(
 ): Promise<void> {
   const around = marks ? boundsOf(marks) : null;
   if (around) {
-    const maxZoom = marks?.features.filter((mark) => mark.geometry.type === "Point").length === 1 ? ONE_PLACE_ZOOM : CLOSE_ENOUGH_ZOOM;
-    map.fitBounds(around, { padding: FRAME_PX, maxZoom, animate: false });
+    map.fitBounds(around, { padding: FRAME_PX, maxZoom: NEAREST_ZOOM, animate: false });
     await streets.loadView();
     return;
   }
@@ -121,7 +119,7 @@ function bindMarks(map: MapLibreMap, marks: GeoJSON.FeatureCollection, texts: Ma
     const place = places.get(id);
     if (!place) return;
     bringIntoSight(map.getContainer());
-    map.easeTo({ center: place.at, zoom: Math.max(map.getZoom(), CLOSE_ENOUGH_ZOOM) });
+    map.easeTo({ center: place.at, zoom: Math.max(map.getZoom(), NEAREST_ZOOM) });
     choose(id);
     open(id);
   });
