@@ -1,7 +1,6 @@
 /** The map's words, written by the server from the one catalogue. */
 export interface MapTexts {
   title: string;
-  ready: string;
   empty: string;
   streetsFailed: string;
   pointsFailed: string;
