@@ -60,7 +60,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return code, said.out.strip(), said.err
 
 
-def test_a_fresh_server_tells_its_address_and_the_set_up_link_until_somebody_used_it(tmp_path: Path) -> None:
+def test_a_fresh_server_tells_its_address_and_the_set_up_link_until_somebody_used_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data_dir = tmp_path / "data"
     with serving(data_dir) as (said, server):
         assert httpx.get(f"{said['url']}/healthz").json()["status"] == "ok"
@@ -72,8 +74,8 @@ def test_a_fresh_server_tells_its_address_and_the_set_up_link_until_somebody_use
         form = {"email": "amt@stadt.test", "name": "Amt", "password": "drei Straßen im Herbst"}
         token = said["setup_url"].partition("token=")[2]
         assert httpx.post(f"{said['url']}/api/v1/setup", json=form | {"token": token}).status_code == 201
-    with serving(data_dir) as (said, _):
-        assert said["setup_url"] is None
+    code, _, told = run(capsys, "setup-link", "--data-dir", str(data_dir))
+    assert (code, "has people already" in told) == (2, True)
     log = (tmp_path / "server.log").read_text(encoding="utf-8")
     assert "Einmaliger Einrichtungs-Link" in log
     assert "Traceback" not in log
