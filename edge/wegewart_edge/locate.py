@@ -48,7 +48,8 @@ class Located:
 
     `own` and `shared` belong to the position: `own` is the 2×2 covariance of what is new with each look
     (pixel, pitch, cut edges), `shared` the (2, 6) columns of what all looks have in common: height, tilt,
-    roll, yaw, heading, clock.
+    roll, yaw, heading, clock. `drawing` (2, 2) is how loosely the looker draws the edges of such a box; it
+    repeats from look to look, so it neither averages out nor widens the gate between frames.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Located:
     north_m: float
     own: Array
     shared: Array
+    drawing: Array
     cut_bottom: bool
     cut_side: bool
     size: Size
@@ -88,11 +90,16 @@ class Unplaced:
 
 @dataclass(frozen=True)
 class Sightings:
-    """Boxes of one frame in whole-frame pixels: (N, 4), with class codes and confidences."""
+    """Boxes of one frame in whole-frame pixels: (N, 4), with class codes and confidences.
+
+    `edge_share` is the sigma of a box's edges as a share of the box's own size, beside the pixel sigma: 0
+    for boxes drawn exactly, more for those of a model.
+    """
 
     boxes_px: Array
     class_codes: tuple[str, ...]
     confidences: tuple[float, ...]
+    edge_share: float = 0.0
 
 
 def locate(
@@ -159,6 +166,7 @@ def _located(
         north_m=float(north_m),
         own=turn @ own @ turn.T,
         shared=turn @ shared,
+        drawing=turn @ _drawing_error(number, sightings, bottom, camera) @ turn.T,
         cut_bottom=cut_bottom,
         cut_side=cut_side,
         size=size,
@@ -190,6 +198,15 @@ def _cut(box_px: tuple[float, ...], camera: RoadCamera) -> tuple[bool, bool]:
     size, edge_px = camera.camera.intrinsics, camera.settings.frame_edge_px
     x1, _, x2, y2 = box_px
     return y2 >= size.height_px - edge_px, x1 <= edge_px or x2 >= size.width_px - edge_px
+
+
+def _drawing_error(number: int, sightings: Sightings, bottom: GroundPoints, camera: RoadCamera) -> Array:
+    """Covariance (2, 2), forward and right, of where the looker draws the edges of this box."""
+    x1, y1, x2, y2 = sightings.boxes_px[number]
+    sigmas_px = sightings.edge_share * np.array([x2 - x1, y2 - y1])
+    columns = bottom.pixel[number] / camera.settings.pixel_sigma_px * sigmas_px
+    error: Array = columns @ columns.T
+    return error
 
 
 def _position_errors(

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from wegewart_edge.drive_reader import FrameEntry, FrameLoader, RecordedDrive
 from wegewart_edge.gate import Rejected, spoiled
 from wegewart_edge.locate import Sightings
 from wegewart_edge.outbox import Outbox
-from wegewart_edge.settings import GateSettings
+from wegewart_edge.settings import EdgeSettings, GateSettings
 from wegewart_inference.detections import Detections
 from wegewart_inference.detector import Detector
 from wegewart_inference.frame import BrokenFrame
@@ -42,7 +43,7 @@ class ModelEyes:
     """The damage detector; what it found before in the same run is taken from the outbox."""
 
     def __init__(
-        self, detector: Detector, loader: FrameLoader, settings: GateSettings, outbox: Outbox, run: str
+        self, detector: Detector, loader: FrameLoader, settings: EdgeSettings, outbox: Outbox, run: str
     ) -> None:
         self._detector = detector
         self._loader = loader
@@ -55,16 +56,19 @@ class ModelEyes:
         """Boxes in a frame, or why it shows nothing."""
         remembered = self._remembered.pop(entry.sequence, None)
         if remembered is not None:
-            return _from_json(remembered, entry)
-        seen = self._look_afresh(entry)
-        self._outbox.remember_look(self._run, entry.sequence, _as_json(seen))
-        return seen
+            seen = _from_json(remembered, entry)
+        else:
+            seen = self._look_afresh(entry)
+            self._outbox.remember_look(self._run, entry.sequence, _as_json(seen))
+        if isinstance(seen, Rejected):
+            return seen
+        return replace(seen, edge_share=self._settings.locate.box_edge_share)
 
     def _look_afresh(self, entry: FrameEntry) -> Sightings | Rejected:
         frame = self._loader.load(entry)
         if isinstance(frame, BrokenFrame):
             return Rejected(entry, InvalidReason.BROKEN_IMAGE, f"{frame.name}: {frame.reason}")
-        problem = spoiled(frame.image, self._settings)
+        problem = spoiled(frame.image, self._settings.gate)
         if problem is not None:
             return Rejected(entry, *problem)
         return sightings_of(self._detector.detect(frame), self._detector.class_codes)

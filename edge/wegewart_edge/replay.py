@@ -71,7 +71,7 @@ def replay(folder: Path, settings: EdgeSettings, progress: Progress, *, offline:
             replayed = Replay(
                 drive,
                 _context(drive, bundle.ref, shipped_taxonomy(bundle.card.taxonomy), bundle.card.thresholds),
-                ModelEyes(detector, loader, settings.gate, outbox, run),
+                ModelEyes(detector, loader, settings, outbox, run),
                 Photographer(loader, Privacy(mask_detector(settings), settings.evidence), drive),
                 outbox.keep,
                 settings,

@@ -127,7 +127,7 @@ class _Growing:
 
     def finished(self) -> RoadTrack:
         own, shared = self.errors()
-        total = own + shared @ shared.T
+        total = own + shared @ shared.T + self.best.located.drawing
         lat, lon = self.lat_lon()
         return RoadTrack(
             first_sequence=self.first.sequence,

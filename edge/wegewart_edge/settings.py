@@ -79,6 +79,7 @@ class LocateSettings(Section):
     far_m: Positive = 15.0
     half_width_m: Positive = 4.0
     pixel_sigma_px: Positive = 3.0
+    box_edge_share: float = Field(default=0.12, ge=0, lt=1)
     slope_sigma_deg: Positive = 0.3
     horizon_sigmas: NotNegative = 3.0
     frame_edge_px: NotNegative = 2.0

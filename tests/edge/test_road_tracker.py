@@ -1,6 +1,7 @@
 """Looks on the road become damages: fused, kept apart, and never more than the road in view."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,6 +139,23 @@ def test_fused_covariance_shrinks_only_by_what_is_new_with_each_look(camera, mak
     shared = look.shared @ look.shared.T
     assert once.cov_relative.nn == pytest.approx(look.own[1, 1] + shared[1, 1])
     assert often.cov_relative.nn == pytest.approx(look.own[1, 1] / 10 + shared[1, 1])
+
+
+def test_how_loosely_a_model_draws_its_boxes_stays_in_the_covariance(camera, make_pose):
+    """The loose edges repeat from look to look: they neither average out nor widen the gate."""
+    pose = make_pose(0.0)
+    (exact,) = see(camera, pose, (8.0, 0.0, "D20", 1.0, 3.0))
+    loose = replace(exact, drawing=np.diag([0.04, 0.25]))
+    spread = {}
+    for name, look in (("exact", exact), ("loose", loose)):
+        tracker = make_tracker(camera)
+        for sequence in range(5):
+            tracker.step(sequence, pose, [look])
+        (track,) = tracker.close()
+        spread[name] = track.cov_relative
+    assert exact.drawing == pytest.approx(np.zeros((2, 2)))
+    assert spread["loose"].nn - spread["exact"].nn == pytest.approx(0.25)
+    assert spread["loose"].ee - spread["exact"].ee == pytest.approx(0.04)
 
 
 def test_long_crack_that_reaches_below_the_frame_is_one_track(camera, make_pose):
