@@ -57,8 +57,6 @@ class Preprocess(CardModel):
 
     crop: Crop = Crop()
     resize: Literal["letterbox"] = "letterbox"
-    margin_px: int = Field(default=0, ge=0)
-    """Least padding on every side: damage that ends at the frame's edge is seen better with some."""
     pad_value: int = Field(default=114, ge=0, le=255)
     colour_order: Literal["RGB", "BGR"] = "RGB"
     scale: float = Field(default=1 / 255, gt=0)

@@ -55,8 +55,7 @@ def letterbox_for(frame_hw: tuple[int, int], input_hw: tuple[int, int], preproce
     """Letterbox of a frame of this size."""
     top = round(frame_hw[0] * preprocess.crop.from_row)
     height = max(round(frame_hw[0] * preprocess.crop.to_row) - top, 1)
-    inner_h, inner_w = (side - 2 * preprocess.margin_px for side in input_hw)
-    scale = min(inner_h / height, inner_w / frame_hw[1])
+    scale = min(input_hw[0] / height, input_hw[1] / frame_hw[1])
     resized_h, resized_w = max(round(height * scale), 1), max(round(frame_hw[1] * scale), 1)
     return Letterbox(
         frame_hw=frame_hw,

@@ -56,7 +56,6 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--head", choices=("auto", "raw", "end2end"), default="auto", help="auto: the better on val"
     )
     export.add_argument("--image-px", type=int, help="side of the graph's input (default: as trained)")
-    export.add_argument("--margin-px", type=int, default=0, help="least padding around the frame (default 0)")
     export.add_argument(
         "--note", action="append", default=[], help="a sentence for the card; may be repeated"
     )
@@ -112,7 +111,6 @@ def _export(arguments: argparse.Namespace) -> int:
     options = ExportOptions(
         heads=tuple(HeadKind) if arguments.head == "auto" else (HeadKind(arguments.head),),
         image_px=arguments.image_px,
-        margin_px=arguments.margin_px,
         unfinished=arguments.unfinished,
         notes=tuple(arguments.note),
     )

@@ -54,7 +54,6 @@ class ExportOptions:
     heads: tuple[HeadKind, ...] = (HeadKind.RAW, HeadKind.END2END)
     """With several, the one with the better mAP50-95 on the validation images is kept."""
     image_px: int | None = None
-    margin_px: int = 0
     unfinished: bool = False
     notes: tuple[str, ...] = ()
 
@@ -122,7 +121,7 @@ def _candidate(
     codes = shipped_taxonomy(recipe.taxonomy).codes
     metadata = {"bundle": folder.name, "classes": ",".join(codes), "license": LICENCE, "head": head}
     export_graph(checkpoint, graph, image_px, head, metadata)
-    preprocess = Preprocess(margin_px=options.margin_px)
+    preprocess = Preprocess()
     sources = _validation_sources(recipe, settings)
     tensors = list(_tensors(sources, (image_px, image_px), preprocess))
     logger.info("%s: %s", head, check_agreement(checkpoint, graph, head, tensors))
