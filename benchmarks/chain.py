@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import uvicorn
 from reporting import arguments_of, median, print_heading, print_json, print_table
 from sqlalchemy import Connection
@@ -32,6 +31,7 @@ from wegewart_edge.drive_reader import read_drive
 from wegewart_edge.replay import replay
 from wegewart_edge.settings import EdgeSettings
 from wegewart_inference.model_bundle import Role, default_bundles, read_bundle
+from wegewart_inference.runtime import onnxruntime
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "datasets" / "sample-drive"

@@ -117,7 +117,7 @@ class SourceMetrics(CardModel):
     """Scores on one source; None where there is no truth to score against."""
 
     images: int = Field(ge=0)
-    figures: dict[str, float | None]
+    figures: dict[str, int | float | None]
     intervals: dict[str, tuple[float, float]] | None = None
 
 

@@ -40,6 +40,8 @@ class Guard:
 
 def main() -> int:
     log, interrupt, _, *arguments = sys.argv[1:]
+    # Started from a shell's background the process would have inherited a Ctrl-C that does nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.addaudithook(Guard(Path(log), interrupt == "1"))
     from wegewart_training.__main__ import main as wegewart_train
 

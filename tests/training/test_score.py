@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from wegewart.errors import DatasetInvalid
 from wegewart_inference.detections import Detections
-from wegewart_training.score import ScoredImage, iou_matrix, score
+from wegewart_training.judged import ScoredImage, iou_matrix
+from wegewart_training.score import score
 from wegewart_training.thresholds import best_f1_thresholds
 
 CODES = ("D00", "D40")
