@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel
@@ -24,9 +25,8 @@ def observation_id(
     return uuid5(OBSERVATION_NAMESPACE, name)
 
 
-def content_sha256(message: BaseModel) -> str:
-    """Hash of a message's content: SHA-256 over its JSON with sorted keys and no spaces."""
-    canonical = json.dumps(
-        message.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True
-    )
+def content_sha256(message: BaseModel, fields: Collection[str] | None = None) -> str:
+    """Hash of a message's content, or of some of its fields: SHA-256 over its JSON, keys sorted, no spaces."""
+    content = message.model_dump(mode="json", include=None if fields is None else set(fields))
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

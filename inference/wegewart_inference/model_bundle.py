@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from wegewart.damage import shipped_taxonomy
 from wegewart.errors import BundleInvalid, InvalidTaxonomy, ModelMismatch
+from wegewart.identity import content_sha256
 from wegewart.wire import BundleRef, Sha256
 
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -121,6 +122,13 @@ class SourceMetrics(CardModel):
     intervals: dict[str, tuple[float, float]] | None = None
 
 
+BEHAVIOUR = frozenset(
+    ("role", "taxonomy", "classes", "masked_classes", "input_hw", "preprocess", "head", "thresholds")
+    + ("temperature", "sha256")
+)
+"""Fields of a card that decide what is reported."""
+
+
 class BundleCard(CardModel):
     """card.json of a bundle."""
 
@@ -152,6 +160,15 @@ class BundleCard(CardModel):
         """Name, version and precision, which is also the folder's name."""
         return f"{self.name}-{self.version}-{self.precision}"
 
+    @property
+    def behaviour_sha256(self) -> str:
+        """Hash of the graph and of every field that changes what is reported.
+
+        Observation ids are derived from it, so the same graph with other thresholds is another bundle, whose
+        pass over a drive supersedes the earlier one's; metrics, notes and a signature leave it as it is.
+        """
+        return content_sha256(self, BEHAVIOUR)
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
@@ -178,8 +195,8 @@ class Bundle:
 
     @property
     def ref(self) -> BundleRef:
-        """How messages name this bundle."""
-        return BundleRef(id=self.card.id, sha256=self.card.sha256)
+        """How messages name this bundle: by all that decides what it reports, not by the graph alone."""
+        return BundleRef(id=self.card.id, sha256=self.card.behaviour_sha256)
 
 
 @dataclass(frozen=True)

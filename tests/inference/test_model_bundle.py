@@ -96,3 +96,19 @@ def test_the_bundles_that_ship_are_whole_and_load(role):
     folder = getattr(default_bundles(MODELS), role)
 
     assert Detector(read_bundle(folder, role)).class_codes
+
+
+@pytest.mark.parametrize(
+    ("change", "another"),
+    [
+        ({"thresholds": {"D00": 0.9, "D10": 0.9, "D20": 0.9, "D40": 0.9}}, True),
+        ({"temperature": 1.5}, True),
+        ({"notes": ("looked at again",)}, False),
+        ({"signature": "signed"}, False),
+    ],
+    ids=["thresholds", "temperature", "notes", "signature"],
+)
+def test_messages_name_a_bundle_by_what_decides_what_it_reports(tmp_path, change, another):
+    card = read_bundle(write_bundle(tmp_path, ANSWER)).card
+
+    assert (card.model_copy(update=change).behaviour_sha256 != card.behaviour_sha256) is another
