@@ -26,7 +26,7 @@ def observation_id(
 
 
 def content_sha256(message: BaseModel, fields: Collection[str] | None = None) -> str:
-    """Hash of a message's content, or of some of its fields: SHA-256 over its JSON, keys sorted, no spaces."""
+    """Hash of a message's content, or of some of its fields: SHA-256 over its JSON with sorted keys."""
     content = message.model_dump(mode="json", include=None if fields is None else set(fields))
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -123,8 +123,8 @@ class SourceMetrics(CardModel):
 
 
 BEHAVIOUR = frozenset(
-    ("role", "taxonomy", "classes", "masked_classes", "input_hw", "preprocess", "head", "thresholds")
-    + ("temperature", "sha256")
+    {"role", "taxonomy", "classes", "masked_classes", "input_hw", "preprocess", "head"}
+    | {"thresholds", "temperature", "sha256"}
 )
 """Fields of a card that decide what is reported."""
 
