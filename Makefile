@@ -46,6 +46,7 @@ static:
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile.gpu edge/Dockerfile api/Dockerfile
+	cd api/dashboard && npm run --silent check
 
 format: $(VENV) ## rewrite the code in the project's format
 	.venv/bin/ruff format .
