@@ -38,6 +38,10 @@ class BundleInvalid(WegewartError):
     """A model bundle that is incomplete or whose files were changed after it was made."""
 
 
+class BundleUntrusted(BundleInvalid):
+    """A model bundle that nobody known has signed, or that is not as it was signed."""
+
+
 class ModelMismatch(WegewartError):
     """A graph whose input, output or classes are not what its card says."""
 

@@ -1,4 +1,4 @@
-"""wegewart-train: train, export and evaluate the damage detector."""
+"""wegewart-train: train, export, evaluate and release the damage detector."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wegewart.errors import CalledWrongly, WegewartError
 from wegewart_datasets.settings import REPOSITORY, DataSettings
+from wegewart_training.release_commands import add_release_commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(command=_train)
     _add_export(commands)
     _add_evaluate(commands)
+    add_release_commands(commands)
     return parser
 
 
