@@ -33,7 +33,7 @@ def test_json_has_flat_keys_and_null_where_there_is_no_truth(bundle, data_yaml, 
     )
 
     scores = json.loads(capsys.readouterr().out)
-    assert scores == {
+    expected = {
         "source": "roads test",
         "bundle": "tiny-0.1.0-fp32",
         "map50": 1.0,
@@ -47,7 +47,18 @@ def test_json_has_flat_keys_and_null_where_there_is_no_truth(bundle, data_yaml, 
         "ap50_D10": None,
         "ap50_D20": None,
         "ap50_D40": 1.0,
+        "challenge_f1": pytest.approx(2 / 3),
+        "recall_any_class_at_1_false_box": 1.0,
+        "ece": pytest.approx(0.25),  # twice 0.75, once right
+        "map50_small": 1.0,  # 32 × 24 pixels
+        "recall_small": 1.0,
+        "boxes_small": 1,
+        "map50_medium": None,
     }
+    assert {key: scores.get(key) for key in expected} == expected
+    assert scores["resampled"] == {"unit": "images", "units": 2}
+    assert scores["by_source"].keys() == {"a_hit", "b_empty"}
+    assert scores["intervals"]["precision"] == [pytest.approx(0.0), pytest.approx(1.0)]
 
 
 def test_nothing_is_written_beside_the_data_or_into_the_bundle(bundle, data_yaml):

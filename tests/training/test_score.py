@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from wegewart.errors import DatasetInvalid
 from wegewart_inference.detections import Detections
-from wegewart_training.judged import ScoredImage, iou_matrix
-from wegewart_training.score import score
+from wegewart_training.judged import ScoredImage, iou_matrix, judge, without_class
+from wegewart_training.score import figures, recall_at_false_boxes, score
 from wegewart_training.thresholds import best_f1_thresholds
 
 CODES = ("D00", "D40")
@@ -108,6 +108,67 @@ def test_ranking_goes_over_all_images():
     images = [image([(HERE, 0)], [(HERE, 0, 0.6)]), image([(HERE, 0)], [(HERE, 0, 0.7), (NOWHERE, 0, 0.9)])]
 
     assert score(images, CODES, HALF).map50 == pytest.approx(2 / 3)
+
+
+def test_the_challenge_counts_the_five_surest_boxes_of_an_image_over_all_classes():
+    # Above 0.5 in order: D00 hit, four wrong, D40 hit. The sixth is not looked at: 1 of 5 right, 2 boxes.
+    wrong = [((50 + 20 * n, 50, 60 + 20 * n, 60), 1, 0.8) for n in range(4)]
+    scores = score([image([(HERE, 0), (THERE, 1)], [(HERE, 0, 0.9), *wrong, (THERE, 1, 0.7)])], CODES, HALF)
+
+    assert scores.challenge_f1 == pytest.approx(2 * 1 / (5 + 2))
+    assert scores.f1 == pytest.approx(2 * 2 / (6 + 2))
+
+
+def test_the_challenge_counts_every_image_for_itself_and_boxes_below_the_threshold_not_at_all():
+    low = [(NOWHERE, 0, 0.4)] * 9
+    images = [image([(HERE, 0)], [(HERE, 0, 0.9), *low]), image([(THERE, 1)], [(THERE, 0, 0.9)])]
+
+    # Two boxes submitted, one with the wrong label; two boxes in the truth.
+    assert score(images, CODES, HALF).challenge_f1 == pytest.approx(2 * 1 / (2 + 2))
+
+
+def test_the_challenge_asks_for_an_overlap_of_half():
+    half, less = (0, 0, 10, 5), (0, 0, 10, 4.99)
+
+    assert score([image([(HERE, 0)], [(half, 0, 0.9)])], CODES, HALF).challenge_f1 == 1.0
+    assert score([image([(HERE, 0)], [(less, 0, 0.9)])], CODES, HALF).challenge_f1 == 0.0
+
+
+def test_the_challenge_takes_a_box_once_and_has_no_score_without_truth():
+    twice = [(HERE, 0, 0.9), (HERE, 0, 0.8)]
+
+    assert score([image([(HERE, 0)], twice)], CODES, HALF).challenge_f1 == pytest.approx(2 / 3)
+    assert score([image([], twice)], CODES, HALF).challenge_f1 is None
+    assert score([image([(HERE, 0)], [])], CODES, HALF).challenge_f1 == 0.0
+
+
+def test_recall_without_class_stops_where_false_boxes_become_more_than_one_an_image():
+    # Without class: hit, false, false, hit. One image: only what stands before the second false box.
+    found = [(HERE, 1, 0.9), (NOWHERE, 0, 0.8), ((70, 0, 80, 9), 0, 0.7), (THERE, 1, 0.6)]
+    judged = without_class([image([(HERE, 0), (THERE, 1)], found)])
+
+    assert recall_at_false_boxes(judged, np.array([[1]]), 1.0) == pytest.approx(0.5)
+    assert recall_at_false_boxes(judged, np.array([[1]]), 2.0) == pytest.approx(1.0)
+
+
+def test_without_class_two_classes_at_one_place_are_one_claim():
+    judged = without_class([image([(HERE, 0)], [(HERE, 0, 0.9), ((0, 0, 10, 9), 1, 0.8), (THERE, 1, 0.7)])])
+
+    np.testing.assert_array_equal(judged.hits[0], [True, False])
+
+
+def test_an_image_that_counts_twice_scores_like_two_of_its_kind():
+    one = image([(HERE, 0), (THERE, 1)], [(HERE, 0, 0.9), (NOWHERE, 0, 0.85), (THERE, 1, 0.7)])
+    other = image([(HERE, 0)], [(NOWHERE, 0, 0.8), (HERE, 0, 0.6)])
+
+    weighted = figures(judge([one, other]), CODES, HALF, np.array([[1, 2], [0, 1]]))
+    repeated = [score([one, other, other], CODES, HALF), score([other], CODES, HALF)]
+
+    for row, scores in enumerate(repeated):
+        for name, value in scores.flat().items():
+            if not name.startswith(("map", "ap")):  # ranks inside one image's copies interleave
+                np.testing.assert_allclose(weighted[name][row], np.nan if value is None else value)
+    assert weighted["map50"][1] == pytest.approx(repeated[1].map50)
 
 
 def test_iou_worked_by_hand():

@@ -1,7 +1,6 @@
 """wegewart-train: train, export, evaluate and release the damage detector."""
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from wegewart.errors import CalledWrongly, WegewartError
 from wegewart_datasets.settings import REPOSITORY, DataSettings
+from wegewart_training.evaluate_command import add_evaluate_command
 from wegewart_training.release_commands import add_release_commands
 
 
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--device", default="cpu", help='cpu (default), or GPUs as "0" or "0,1"')
     train.set_defaults(command=_train)
     _add_export(commands)
-    _add_evaluate(commands)
+    add_evaluate_command(commands)
     add_release_commands(commands)
     return parser
 
@@ -63,30 +63,6 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     export.add_argument("--unfinished", action="store_true", help="export a run that was stopped early")
     export.set_defaults(command=_export)
-
-
-def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    evaluate = commands.add_parser(
-        "evaluate", help="score a bundle on labelled images, as the vehicle sees them"
-    )
-    evaluate.add_argument(
-        "--bundle", type=Path, help="folder of the bundle (default: the damage bundle in use)"
-    )
-    evaluate.add_argument(
-        "--models", type=Path, default=REPOSITORY / "models", help="folder with default.toml"
-    )
-    evaluate.add_argument(
-        "--data", type=Path, action="append", required=True, help="a data.yaml; may be repeated, one row each"
-    )
-    evaluate.add_argument("--split", default="test", help="train, val or test (default)")
-    evaluate.add_argument("--threads", type=int, default=2, help="of ONNX Runtime (default 2)")
-    evaluate.add_argument(
-        "--json", action="store_true", help="one JSON object with flat keys for each --data"
-    )
-    evaluate.add_argument(
-        "--record", action="store_true", help="also write the scores into the bundle's card"
-    )
-    evaluate.set_defaults(command=_evaluate)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -119,36 +95,6 @@ def _export(arguments: argparse.Namespace) -> int:
     bundle = export(arguments.run, recipe, arguments.out.resolve(), DataSettings.load(), options)
     print(f"{arguments.out}: {bundle.card.head.kind} head, thresholds {bundle.card.thresholds}")
     return 0
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    from wegewart_inference.detector import Detector
-    from wegewart_inference.model_bundle import Role, default_bundles, read_bundle
-    from wegewart_training.evaluate import evaluate, record_scores
-    from wegewart_training.score_report import score_table
-
-    folder = arguments.bundle or default_bundles(arguments.models).damage
-    detector = Detector(read_bundle(folder.resolve(), Role.DAMAGE), threads=arguments.threads)
-    by_source = {
-        source_name(path, arguments.split): evaluate(detector, path, arguments.split)
-        for path in arguments.data
-    }
-    if arguments.record:
-        record_scores(detector.bundle, by_source)
-    if arguments.json:
-        for source, scores in by_source.items():
-            print(
-                json.dumps({"source": source, "bundle": detector.card.id, **scores.flat()}, allow_nan=False)
-            )
-    else:
-        print(score_table(by_source))
-    return 0
-
-
-def source_name(data_yaml: Path, split: str) -> str:
-    """How a source is called in tables and cards: folder, part of the YAML's name, split."""
-    part = data_yaml.stem.removeprefix("data").removeprefix("-")
-    return " ".join(word for word in (data_yaml.resolve().parent.name, part, split) if word)
 
 
 if __name__ == "__main__":

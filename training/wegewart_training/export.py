@@ -35,10 +35,11 @@ from wegewart_inference.model_bundle import (
 from wegewart_inference.preprocess import input_tensor, letterbox_for
 from wegewart_inference.sources import image_frame
 from wegewart_training.evaluate import look_at, source_metrics
+from wegewart_training.judged import ScoredImage
 from wegewart_training.onnx_graph import OPSET, check_agreement, export_graph
 from wegewart_training.recipe import Recipe
 from wegewart_training.run_record import RunRecord, read_record
-from wegewart_training.score import ScoredImage, Scores, score
+from wegewart_training.score import Scores, score
 from wegewart_training.thresholds import best_f1_thresholds
 from wegewart_training.train import epoch_rows, finished, trained_seconds
 
