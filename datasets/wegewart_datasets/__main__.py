@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from wegewart.errors import DatasetInvalid, WegewartError
 from wegewart_datasets.audit import SplitAudit, audit
+from wegewart_datasets.commands import add_export_command, add_import_command
 from wegewart_datasets.manifest import data_yaml_of, manifest_names, read_manifest
 from wegewart_datasets.settings import DataSettings
 
@@ -28,6 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="count images and boxes of a data set and name its mistakes")
     check.add_argument("name", help="of a manifest")
     check.set_defaults(command=_check)
+    add_import_command(commands)
+    add_export_command(commands)
     return parser
 
 

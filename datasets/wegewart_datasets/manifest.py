@@ -1,6 +1,7 @@
 """Manifests: what a data set is, where it came from, and which folder holds it. They give it its name."""
 
 import hashlib
+import json
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -34,6 +35,12 @@ class Manifest(BaseModel):
     licence: str = Field(min_length=1)
     source: str = Field(min_length=1)
     notes: str = ""
+    limits: tuple[str, ...] = ()
+    """Known limits, one sentence each: what must not be concluded from this data set."""
+    groups: str = "extra/groups.csv"
+    """CSV with the columns image and group: images of one place, drive or sequence share a group."""
+    reserved: str | None = None
+    """CSV with the columns image and part: images of part `reserved` must never be trained on, anywhere."""
     splits: dict[str, str] = Field(min_length=1)
     """Split (train, val, test) to what it is for; a split that is not named here must not be used."""
 
@@ -97,3 +104,12 @@ def data_yaml_of(manifest: Manifest, settings: DataSettings) -> Path:
             f"{manifest.folder!r}"
         )
     return path
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """A manifest as TOML, to be put into the folder of manifests."""
+    fields = manifest.model_dump(mode="json", exclude_defaults=True, exclude={"splits"})
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
+    lines += ["", "[splits]"]
+    lines += [f"{key} = {json.dumps(use, ensure_ascii=False)}" for key, use in manifest.splits.items()]
+    return "\n".join(lines) + "\n"
