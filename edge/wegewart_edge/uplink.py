@@ -20,7 +20,8 @@ from wegewart_edge.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
-LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+LATER_BELOW_500 = frozenset({408, 425, 429})  # from 500 on it is always the server that cannot, not we
+CONFIRMED = frozenset({"stored", "known"})
 PATHS = {"observation": "observations", "drive": "drives"}
 
 
@@ -102,8 +103,9 @@ class Uplink:
         while (picture := self._outbox.next_picture()) is not None:
             answer = self._ask("PUT", f"evidence/{picture.sha256}", picture.content, picture.media_type)
             if answer.is_success:
+                status = self._confirmation_of(answer, picture.sha256)
                 self._outbox.confirm_picture(picture.sha256)
-                if answer.status_code == httpx.codes.CREATED:
+                if status == "stored":
                     delivery.pictures_stored += 1
                 else:
                     delivery.pictures_known += 1
@@ -112,6 +114,24 @@ class Uplink:
             self._outbox.set_aside("evidence", picture.sha256, reason)
             delivery.pictures_set_aside += 1
             delivery.reasons.append(f"evidence {picture.sha256[:12]}…: {reason}")
+
+    def _confirmation_of(self, answer: httpx.Response, sha256: str) -> str:
+        """What the server did with a picture; any other answer, such as a hotspot's page, confirms nothing.
+
+        Raises:
+            ServerRefused: If the answer does not name this picture and what became of it.
+        """
+        said = _object(answer) or {}
+        status = said.get("status")
+        if said.get("sha256") == sha256 and isinstance(status, str) and status in CONFIRMED:
+            return status
+        raise self._stranger()
+
+    def _stranger(self) -> ServerRefused:
+        return ServerRefused(
+            f"{self._settings.url} answers, but not as Wegewart: check the address, and whether a hotspot "
+            "asks to log in first; everything stays queued"
+        )
 
     def _send_messages(self, kind: str, delivery: Delivery) -> None:
         batch = self._settings.batch
@@ -123,7 +143,7 @@ class Uplink:
             )
             results = _results(answer, len(waiting))
             if results is None and answer.is_success:
-                raise ServerRefused(f"{self._settings.url} answers, but not as Wegewart: check the address")
+                raise self._stranger()
             if results is not None:
                 self._sort(kind, waiting, results, delivery)
             elif len(waiting) > 1:
@@ -184,7 +204,7 @@ class Uplink:
             except httpx.TransportError as error:
                 problem = f"{type(error).__name__}: {error}"
                 continue
-            if answer.status_code not in LATER:
+            if not _is_later(answer.status_code):
                 _check_welcome(answer, self._settings.url, not_found_is_an_answer)
                 return answer
             problem = _refusal(answer)
@@ -196,6 +216,10 @@ class Uplink:
     def _pause_s(self, attempt: int) -> float:
         longest_s = min(self._settings.backoff_s * 2.0 ** (attempt - 1), self._settings.backoff_max_s)
         return longest_s * (0.5 + self._patience.jitter() / 2)
+
+
+def _is_later(code: int) -> bool:
+    return code >= httpx.codes.INTERNAL_SERVER_ERROR or code in LATER_BELOW_500
 
 
 def _check_welcome(answer: httpx.Response, url: str | None, not_found_is_an_answer: bool) -> None:
@@ -220,6 +244,15 @@ def _results(answer: httpx.Response, expected: int) -> list[dict[str, Any]] | No
     if not isinstance(results, list) or len(results) != expected:
         return None
     return sorted(results, key=lambda result: result.get("index", 0))
+
+
+def _object(answer: httpx.Response) -> dict[str, Any] | None:
+    """The answer's JSON object; None where it holds none."""
+    try:
+        said = answer.json()
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def _refusal(answer: httpx.Response) -> str:

@@ -12,10 +12,10 @@ MAX_BODY_BYTES = 10_000_000
 
 @dataclass
 class Office:
-    """What arrived, by id; `answers` are status codes given instead of work, in order."""
+    """What arrived, by id; `answers` are given instead of work: a status, or a status and a page."""
 
     token: str = "wgd_test_secret"
-    answers: list[int] = field(default_factory=list)
+    answers: list[int | tuple[int, str]] = field(default_factory=list)
     refuse_ids: dict[str, int] = field(default_factory=dict)
     max_items: int = 200
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -108,9 +108,11 @@ def _handler(office: Office) -> type[BaseHTTPRequestHandler]:
             """Silence: the test reads `office.requests`."""
 
         def _answer(self, status: int, body: dict[str, Any]) -> None:
-            content = json.dumps(body).encode()
+            self._say(status, json.dumps(body).encode(), "application/json")
+
+        def _say(self, status: int, content: bytes, media_type: str) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -118,8 +120,11 @@ def _handler(office: Office) -> type[BaseHTTPRequestHandler]:
         def _begin(self) -> bytes | None:
             office.requests.append((self.command, self.path))
             content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if office.answers and (status := office.answers.pop(0)) != 200:
-                self._answer(status, {"title": "told to", "detail": f"scripted {status}"})
+            if office.answers and (told := office.answers.pop(0)) != 200:
+                if isinstance(told, tuple):
+                    self._say(told[0], told[1].encode(), "text/html")
+                else:
+                    self._answer(told, {"title": "told to", "detail": f"scripted {told}"})
                 return None
             if self.headers.get("Authorization") != f"Bearer {office.token}":
                 self._answer(401, {"title": "unauthorized", "detail": "no such token"})
@@ -136,7 +141,7 @@ def _handler(office: Office) -> type[BaseHTTPRequestHandler]:
                 return
             known = sha256 in office.evidence
             office.evidence[sha256] = content
-            self._answer(200 if known else 201, {})
+            self._answer(200 if known else 201, {"sha256": sha256, "status": "known" if known else "stored"})
 
         def do_POST(self) -> None:
             content = self._begin()

@@ -150,3 +150,42 @@ def test_address_of_another_service_is_named_and_nothing_is_lost(outbox, office,
     assert delivery.stopped is not None
     assert "no Wegewart server" in delivery.stopped
     assert outbox.counts()["observation"] == {"pending": 1}
+
+
+HOTSPOT = "<html><title>Willkommen im Hotspot</title></html>"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        HOTSPOT,
+        "{}",
+        "[1, 2]",
+        '{"sha256": "' + "f" * 64 + '", "status": "stored"}',
+        '{"sha256": "SENT", "status": "seen"}',
+        '{"sha256": "SENT", "status": ["stored"]}',
+    ],
+    ids=["hotspot", "empty", "list", "another-picture", "another-status", "odd-status"],
+)
+@pytest.mark.parametrize("code", [200, 201])
+def test_answer_that_does_not_name_the_picture_confirms_nothing(outbox, office, deliver, code, page):
+    picture = make_picture(b"jpeg" * 100)
+    outbox.keep(make_observation(0, picture), picture)
+    office.answers = [(code, page.replace("SENT", picture.evidence.sha256))]
+    delivery = deliver()
+    assert delivery.stopped is not None
+    assert "not as Wegewart" in delivery.stopped
+    waiting = outbox.next_picture()
+    assert waiting is not None
+    assert waiting.content == picture.content
+
+
+@pytest.mark.parametrize("code", [408, 425, 429, 500, 501, 507, 511, 520])
+def test_server_that_cannot_take_it_now_makes_nothing_set_aside(outbox, office, deliver, code):
+    fill(outbox, 1)
+    office.answers = [200, code]  # the picture arrives, the observation does not
+    delivery = deliver(attempts=1)
+    assert delivery.stopped is not None
+    assert f"HTTP {code}" in delivery.stopped
+    assert (delivery.set_aside, delivery.pictures_set_aside) == (0, 0)
+    assert outbox.counts()["observation"] == {"pending": 1}
