@@ -2,24 +2,26 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, func, select
-from starlette.testclient import TestClient
-from tests.api.office import DEFAULT, Office, problem
+from tests.api.office import DEFAULT, Office, TestClient, problem
 from tests.api.sent import DRIVE_ID, OTHER_BUNDLE, drive_number, observation, track
 
 from wegewart.identity import content_sha256
 from wegewart.observation import Observation
+from wegewart_api.app import create_app
 from wegewart_api.auth.principal import Role
 from wegewart_api.database import tables
 from wegewart_api.database.engine import Database
 from wegewart_api.intake import repository
 from wegewart_api.intake.messages import PassKey
-from wegewart_api.intake.processing import CompletePass, process_complete
+from wegewart_api.intake.processing import CompletePass, WaitingPasses, process_complete
 from wegewart_api.settings import Settings
 
 
@@ -388,6 +390,52 @@ def test_a_drive_whose_processing_fails_is_stored_and_tried_again(
     assert process_complete(store, process) == []
     assert len(done) == 1
     assert count(store, "ticket_number") == 1
+
+
+def test_a_drive_that_failed_once_is_processed_while_the_server_runs(
+    store: Database, settings: Settings
+) -> None:
+    attempts: list[CompletePass] = []
+    second = threading.Event()
+
+    def fails_once(_connection: Connection, complete: CompletePass) -> None:
+        attempts.append(complete)
+        if len(attempts) == 1:
+            raise ZeroDivisionError
+        second.set()
+
+    office = Office.open(store, settings, fails_once)
+    app = create_app(settings, store, fails_once, retry_interval_s=0.01)
+    box = office.device()
+    announce(box, track(made=0))
+    assert passes(box)[0]["processed_at"] is None
+    with TestClient(app):
+        assert second.wait(timeout=30)
+    assert passes(box)[0]["processed_at"] is not None
+    assert len(attempts) == 2
+
+
+def test_a_drive_that_always_fails_is_tried_ever_more_rarely_and_holds_up_no_other(
+    office: Office, clock: Callable[[], datetime]
+) -> None:
+    now, attempts, done = clock(), Counter[UUID](), []
+
+    def process(_connection: Connection, complete: CompletePass) -> None:
+        attempts[complete.key.drive_id] += 1
+        if complete.key.drive_id == DRIVE_ID:
+            raise ZeroDivisionError
+
+    box = office.device()
+    announce(box, track(made=0), track(drive_number(1), made=0))
+    with office.database.writing() as connection:
+        connection.execute(tables.drive_pass.update().values(processed_at=None))
+    waiting = WaitingPasses(office.database, process, lambda: now)
+    for _ in range(24 * 60):
+        now += timedelta(minutes=1)
+        done += waiting.process_due()
+    assert [key.drive_id for key in done] == [drive_number(1)]
+    assert attempts[drive_number(1)] == 1
+    assert attempts[DRIVE_ID] == 12  # after 1, 2, 4, … minutes, then every six hours
 
 
 def test_drives_left_over_are_processed_in_the_order_they_were_driven(office: Office) -> None:

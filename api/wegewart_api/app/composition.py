@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+import anyio
 import anyio.to_thread
 from fastapi import FastAPI
 from sqlalchemy import text
@@ -20,26 +21,37 @@ from wegewart_api.database.engine import Database
 from wegewart_api.defects import routes as defects
 from wegewart_api.intake import routes as intake
 from wegewart_api.intake.evidence_store import EvidenceFolder
-from wegewart_api.intake.processing import ProcessPass
+from wegewart_api.intake.processing import ProcessPass, WaitingPasses
 from wegewart_api.settings import Settings
 from wegewart_api.streets import routes as streets
 from wegewart_api.tickets import routes as tickets
 
+RETRY_INTERVAL_S = 60.0
 ROUTERS = (auth.router, intake.router, streets.router, defects.router, tickets.router)
 
 
-def create_app(settings: Settings, database: Database, process_pass: ProcessPass) -> FastAPI:
+def create_app(
+    settings: Settings,
+    database: Database,
+    process_pass: ProcessPass,
+    retry_interval_s: float = RETRY_INTERVAL_S,
+) -> FastAPI:
     """Application over a store whose tables are up to date.
 
     Args:
         process_pass: What turns a complete pass into defects and tickets.
+        retry_interval_s: How often passes that could not be processed are looked for, while the app runs.
     """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # as many threads as connections: a thread never waits for a connection that only threads can free
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.request_threads
-        yield
+        waiting = WaitingPasses(database, process_pass)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_process_waiting, waiting, retry_interval_s)
+            yield
+            tasks.cancel_scope.cancel()
         database.close()
 
     app = FastAPI(
@@ -67,6 +79,13 @@ def create_app(settings: Settings, database: Database, process_pass: ProcessPass
     app.add_middleware(ProtectingHeaders, https=settings.cookies_are_secure)
     app.add_middleware(AccessLog)
     return app
+
+
+async def _process_waiting(waiting: WaitingPasses, interval_s: float) -> None:
+    """Try again what could not be processed, until cancelled; an attempt that has begun is finished."""
+    while True:
+        await anyio.sleep(interval_s)
+        await anyio.to_thread.run_sync(waiting.process_due)
 
 
 def healthz(database: StoreOf) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """When a pass is complete, it is turned into defects: once, one pass of a tenant after the other.
 
 Intake knows when; how is the callback's business (flow), which stands above intake. A pass that is complete
-and not processed is found again at the next start, so a crash in between loses nothing.
+and not processed is found again at the next start and, while the server runs, every minute: neither a crash
+nor a store that was away for a moment leaves a drive behind.
 """
 
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -18,6 +19,9 @@ from wegewart_api.intake import repository
 from wegewart_api.intake.messages import PassKey
 
 logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=6)  # a pass that fails always costs four attempts a day
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,35 @@ def process_complete(
         except Exception:  # the outermost edge of the work: what was sent is stored, and is tried again
             logger.exception("drive %s could not be processed; it is tried again", key.drive_id)
     return done
+
+
+@dataclass
+class WaitingPasses:
+    """Tries again what could not be processed, with pauses that double, so that no broken pass takes over.
+
+    What failed is remembered in this process alone: after a restart each pass gets a fresh attempt.
+    """
+
+    database: Database
+    process: ProcessPass
+    clock: Callable[[], datetime] = utc_now
+    _pauses: dict[PassKey, tuple[timedelta, datetime]] = field(default_factory=dict)
+
+    def process_due(self) -> list[PassKey]:
+        """Process the passes that wait and whose pause is over; gives those that were."""
+        try:
+            with self.database.reading() as connection:
+                waiting = repository.passes_to_process(connection)
+        except Exception:  # the store may be away for a moment: the next minute asks again
+            logger.exception("nobody knows which drives wait; asked again in a minute")
+            return []
+        self._pauses = {key: pause for key, pause in self._pauses.items() if key in waiting}
+        due = [key for key in waiting if key not in self._pauses or self._pauses[key][1] <= self.clock()]
+        done = process_complete(self.database, self.process, due, self.clock)
+        for key in set(due) - set(done):
+            pause = min(2 * self._pauses[key][0], LONGEST_PAUSE) if key in self._pauses else FIRST_PAUSE
+            self._pauses[key] = (pause, self.clock() + pause)
+        return done
 
 
 def _process(database: Database, process: ProcessPass, key: PassKey, now: datetime) -> bool:
