@@ -94,10 +94,12 @@ class Uplink:
             ServerRefused: If it refuses the token or is no Wegewart server.
         """
         answer = self._ask("GET", f"drives/{drive_id}", not_found_is_an_answer=True)
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        passes: list[dict[str, Any]] = answer.json().get("passes", [])
-        return next((each for each in passes if _sha256_of(each.get("bundle")) == bundle_sha256), None)
+        passes = (_object(answer) or {}).get("passes")
+        if not answer.is_success or not isinstance(passes, list) or not all(map(_is_pass, passes)):
+            raise self._stranger()
+        return next((each for each in passes if _sha256_of(each["bundle"]) == bundle_sha256), None)
 
     def _send_pictures(self, delivery: Delivery) -> None:
         while (picture := self._outbox.next_picture()) is not None:
@@ -201,7 +203,7 @@ class Uplink:
                 answer = self._client.request(
                     method, path, content=content, headers={"Content-Type": media_type} if content else {}
                 )
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:  # not reached, cut off, or an answer that does not unpack
                 problem = f"{type(error).__name__}: {error}"
                 continue
             if not _is_later(answer.status_code):
@@ -237,13 +239,27 @@ def _check_welcome(answer: httpx.Response, url: str | None, not_found_is_an_answ
 
 def _results(answer: httpx.Response, expected: int) -> list[dict[str, Any]] | None:
     """Result per message, in the order sent; None where the answer has none."""
-    try:
-        results = answer.json().get("results")
-    except (ValueError, AttributeError):
+    results = (_object(answer) or {}).get("results")
+    if not isinstance(results, list) or not all(map(_is_result, results)):
         return None
-    if not isinstance(results, list) or len(results) != expected:
-        return None
-    return sorted(results, key=lambda result: result.get("index", 0))
+    ordered = sorted(results, key=lambda result: int(result["index"]))
+    return ordered if [result["index"] for result in ordered] == list(range(expected)) else None
+
+
+def _is_result(result: object) -> bool:
+    return (
+        isinstance(result, dict)
+        and type(result.get("index")) is int
+        and result.get("status") in ("stored", "known", "refused")
+    )
+
+
+def _is_pass(each: object) -> bool:
+    return (
+        isinstance(each, dict)
+        and _sha256_of(each.get("bundle")) is not None
+        and type(each.get("observations_stored")) is int
+    )
 
 
 def _object(answer: httpx.Response) -> dict[str, Any] | None:
@@ -257,11 +273,8 @@ def _object(answer: httpx.Response) -> dict[str, Any] | None:
 
 def _refusal(answer: httpx.Response) -> str:
     """What a problem answer says, in one line."""
-    try:
-        problem = answer.json()
-        said = problem.get("detail") or problem.get("title") or ""
-    except (ValueError, AttributeError):
-        said = answer.text[:200]
+    problem = _object(answer)
+    said = answer.text[:200] if problem is None else problem.get("detail") or problem.get("title") or ""
     return f"HTTP {answer.status_code} {said}".strip()
 
 

@@ -16,6 +16,7 @@ class Office:
 
     token: str = "wgd_test_secret"
     answers: list[int | tuple[int, str]] = field(default_factory=list)
+    encoding: str | None = None
     refuse_ids: dict[str, int] = field(default_factory=dict)
     max_items: int = 200
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -113,6 +114,8 @@ def _handler(office: Office) -> type[BaseHTTPRequestHandler]:
         def _say(self, status: int, content: bytes, media_type: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", media_type)
+            if office.encoding is not None:
+                self.send_header("Content-Encoding", office.encoding)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

@@ -1,10 +1,13 @@
 """Delivery over real HTTP: repeated, refused, postponed, never lost."""
 
 import socket
+from uuid import UUID
 
 import pytest
+from tests.edge.conftest import DRIVE_ID
 from tests.edge.test_outbox import make_observation, make_picture, make_track
 
+from wegewart.errors import ServerRefused
 from wegewart_edge.outbox import Outbox
 from wegewart_edge.settings import ServerSettings
 from wegewart_edge.uplink import Patience, Uplink
@@ -188,4 +191,56 @@ def test_server_that_cannot_take_it_now_makes_nothing_set_aside(outbox, office, 
     assert delivery.stopped is not None
     assert f"HTTP {code}" in delivery.stopped
     assert (delivery.set_aside, delivery.pictures_set_aside) == (0, 0)
+    assert outbox.counts()["observation"] == {"pending": 1}
+
+
+ODD_ANSWERS = [
+    HOTSPOT,
+    "[]",
+    '"stored"',
+    '{"results": 1}',
+    '{"results": [7]}',
+    '{"results": [{"index": "first", "status": "stored"}]}',
+    '{"results": [{"index": 5, "status": "stored"}]}',
+    '{"results": [{"index": 0, "status": "perhaps"}]}',
+]
+
+
+@pytest.mark.parametrize("page", ODD_ANSWERS)
+def test_answer_without_a_result_per_message_confirms_nothing(outbox, office, deliver, page):
+    outbox.keep(make_observation(0), None)
+    office.answers = [(200, page)]
+    delivery = deliver()
+    assert delivery.stopped is not None
+    assert "not as Wegewart" in delivery.stopped
+    assert outbox.counts()["observation"] == {"pending": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "page"),
+    [
+        (200, HOTSPOT),
+        (200, "[]"),
+        (200, '{"passes": {}}'),
+        (200, '{"passes": [1]}'),
+        (200, '{"passes": [{"bundle": "ab"}]}'),
+        (200, '{"passes": [{"bundle": "ab", "observations_stored": null}]}'),
+        (400, "{}"),
+    ],
+)
+def test_server_whose_answer_is_odd_is_no_source_for_what_is_stored(outbox, office, code, page):
+    office.answers = [(code, page)]
+    uplink = Uplink(outbox, ServerSettings(url=office.url), office.token)
+    with pytest.raises(ServerRefused, match="not as Wegewart"):
+        uplink.stored_of(UUID(DRIVE_ID), "ab" * 32)
+    uplink.close()
+
+
+def test_answer_that_does_not_unpack_leaves_everything_queued(outbox, office, deliver):
+    outbox.keep(make_observation(0), None)
+    office.answers = [(200, "no gzip")]
+    office.encoding = "gzip"
+    delivery = deliver(attempts=1)
+    assert delivery.stopped is not None
+    assert "DecodingError" in delivery.stopped
     assert outbox.counts()["observation"] == {"pending": 1}
