@@ -259,6 +259,14 @@ class Outbox:
                 {"reason": reason[:1000], "key": key, "kind": kind},
             )
 
+    def set_aside_drive(self, drive_id: UUID, reason: str) -> int:
+        """The server refused a whole drive: all of its messages that wait; returns how many."""
+        with self._transaction() as connection:
+            return connection.execute(
+                "UPDATE message SET state = 'set_aside', reason = ? WHERE drive_id = ? AND state = 'pending'",
+                (reason[:1000], str(drive_id)),
+            ).rowcount
+
     def retry_set_aside(self) -> int:
         """Queue again whatever was set aside; returns how many."""
         with self._transaction() as connection:

@@ -21,6 +21,7 @@ from wegewart_edge.settings import ServerSettings
 logger = logging.getLogger(__name__)
 
 LATER_BELOW_500 = frozenset({408, 425, 429})  # from 500 on it is always the server that cannot, not we
+FOREIGN_DEVICE = "device"  # extension `reason` of the 403 problem
 CONFIRMED = frozenset({"stored", "known"})
 PATHS = {"observation": "observations", "drive": "drives"}
 
@@ -137,7 +138,7 @@ class Uplink:
 
     def _send_messages(self, kind: str, delivery: Delivery) -> None:
         batch = self._settings.batch
-        while waiting := self._outbox.pending(kind, batch):
+        while waiting := self._next_batch(kind, batch):
             answer = self._ask(
                 "POST",
                 PATHS[kind],
@@ -148,13 +149,18 @@ class Uplink:
                 raise self._stranger()
             if results is not None:
                 self._sort(kind, waiting, results, delivery)
+            elif _is_of_another_device(answer):
+                self._drive_refused(waiting[0].drive_id, _refusal(answer), delivery)
             elif len(waiting) > 1:
-                batch = max(
-                    len(waiting) // 2, 1
-                )  # too large, or one of them spoils the batch: narrow it down
+                batch = len(waiting) // 2  # too large, or one of them spoils the batch: narrow it down
             else:
                 self._refused(kind, waiting[0], _refusal(answer), delivery)
                 batch = self._settings.batch
+
+    def _next_batch(self, kind: str, limit: int) -> list[Queued]:
+        """The oldest waiting drive's messages: a drive that is refused as a whole holds up no other."""
+        oldest = self._outbox.pending(kind, 1)
+        return self._outbox.pending(kind, limit, oldest[0].drive_id) if oldest else []
 
     def _sort(
         self, kind: str, waiting: list[Queued], results: list[dict[str, Any]], delivery: Delivery
@@ -179,6 +185,11 @@ class Uplink:
         self._outbox.set_aside(kind, message.key, reason)
         delivery.set_aside += 1
         delivery.reasons.append(f"{kind} {message.key}: {reason}")
+
+    def _drive_refused(self, drive_id: UUID, reason: str, delivery: Delivery) -> None:
+        logger.warning("drive refused: %s (%s)", drive_id, reason)
+        delivery.set_aside += self._outbox.set_aside_drive(drive_id, reason)
+        delivery.reasons.append(f"drive {drive_id}: {reason}")
 
     def _ask(
         self,
@@ -224,8 +235,16 @@ def _is_later(code: int) -> bool:
     return code >= httpx.codes.INTERNAL_SERVER_ERROR or code in LATER_BELOW_500
 
 
+def _is_of_another_device(answer: httpx.Response) -> bool:
+    """Whether the server refuses a drive because another device recorded it than the token's."""
+    said = _object(answer) or {}
+    return answer.status_code == httpx.codes.FORBIDDEN and said.get("reason") == FOREIGN_DEVICE
+
+
 def _check_welcome(answer: httpx.Response, url: str | None, not_found_is_an_answer: bool) -> None:
     code = answer.status_code
+    if _is_of_another_device(answer):
+        return  # about this drive alone: the token is welcome
     if code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ServerRefused(
             f"{url} refuses this device ({_refusal(answer)}): check the token and the drive's device_id; "

@@ -18,6 +18,7 @@ class Office:
     answers: list[int | tuple[int, str]] = field(default_factory=list)
     encoding: str | None = None
     refuse_ids: dict[str, int] = field(default_factory=dict)
+    foreign_drives: set[str] = field(default_factory=set)
     max_items: int = 200
     requests: list[tuple[str, str]] = field(default_factory=list)
     observations: dict[str, Any] = field(default_factory=dict)
@@ -34,6 +35,8 @@ class Office:
     def take(self, kind: str, messages: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
         if len(messages) > self.max_items:
             return 413, {"title": "too many", "detail": f"{len(messages)} at once"}
+        if {message["drive_id"] for message in messages} & self.foreign_drives:
+            return 403, {"title": "forbidden", "detail": "recorded by another device", "reason": "device"}
         store = self.observations if kind == "observations" else self.drives
         results = [self._take_one(store, index, message) for index, message in enumerate(messages)]
         codes = {result.get("code") for result in results} - {None}

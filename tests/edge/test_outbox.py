@@ -37,8 +37,10 @@ def make_picture(content: bytes) -> Picture:
     return Picture(evidence, content)
 
 
-def make_observation(number: int, picture: Picture | None = None, width_m: float = 0.5) -> Observation:
-    drive = UUID(DRIVE_ID)
+def make_observation(
+    number: int, picture: Picture | None = None, width_m: float = 0.5, drive_id: str = DRIVE_ID
+) -> Observation:
+    drive = UUID(drive_id)
     return Observation(
         id=observation_id(drive, "front", BUNDLE.sha256, number, 0),
         drive_id=drive,

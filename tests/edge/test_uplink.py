@@ -244,3 +244,29 @@ def test_answer_that_does_not_unpack_leaves_everything_queued(outbox, office, de
     assert delivery.stopped is not None
     assert "DecodingError" in delivery.stopped
     assert outbox.counts()["observation"] == {"pending": 1}
+
+
+FOREIGN_DRIVE_ID = "0198a0d2-6c00-7000-8000-00000000000f"
+
+
+def test_drive_of_another_device_is_set_aside_and_the_others_arrive(outbox, office, deliver):
+    """The foreign drive's messages are the oldest, and lie between those of the own drive."""
+    office.foreign_drives = {FOREIGN_DRIVE_ID}
+    for number in range(3):
+        outbox.keep(make_observation(number, drive_id=FOREIGN_DRIVE_ID), None)
+        outbox.keep(make_observation(number), None)
+    outbox.keep_drive(make_track(3).model_copy(update={"drive_id": UUID(FOREIGN_DRIVE_ID)}))
+    outbox.keep_drive(make_track(3))
+    delivery = deliver()
+    assert (delivery.stopped, delivery.stored, delivery.set_aside) == (None, 4, 4)
+    assert {each["drive_id"] for each in office.observations.values()} == {DRIVE_ID}
+    assert {each.reason for each in outbox.all_set_aside()} == {"HTTP 403 recorded by another device"}
+    assert delivery.reasons == [f"drive {FOREIGN_DRIVE_ID}: HTTP 403 recorded by another device"]
+
+
+def test_403_without_that_reason_stops_and_sets_nothing_aside(outbox, office, deliver):
+    outbox.keep(make_observation(0), None)
+    office.answers = [403]
+    delivery = deliver()
+    assert delivery.stopped is not None
+    assert outbox.counts()["observation"] == {"pending": 1}
