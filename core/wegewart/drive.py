@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from wegewart.camera import Camera
-from wegewart.geo import CovarianceM2, Datum, Heading, Latitude, Longitude
+from wegewart.geo import STATION_MOST_M, CovarianceM2, Datum, Heading, Latitude, Longitude
+from wegewart.observation import COUNT_MOST
 from wegewart.wire import BundleRef, Identifier, UtcDatetime, WireModel
 
 
@@ -49,7 +50,7 @@ class Pose(WireModel):
     """Where the vehicle's reference point was, and where the vehicle headed."""
 
     captured_at: UtcDatetime
-    station_m: float = Field(ge=0, description="driven path length since the start")
+    station_m: float = Field(ge=0, le=STATION_MOST_M, description="driven path length since the start")
     lat: Latitude
     lon: Longitude
     heading_deg: Heading
@@ -77,8 +78,8 @@ class Stretch(WireModel):
     """Part of a drive, [from_station_m, to_station_m), that was looked at in one way, or not."""
 
     camera_id: Identifier
-    from_station_m: float = Field(ge=0)
-    to_station_m: float = Field(gt=0)
+    from_station_m: float = Field(ge=0, le=STATION_MOST_M)
+    to_station_m: float = Field(gt=0, le=STATION_MOST_M)
     zone: ViewingZone
     valid: bool
     invalid_reason: InvalidReason | None = None
@@ -99,7 +100,7 @@ class DriveTrack(WireModel):
     drive_id: UUID = Field(description="UUIDv7, written once into the drive")
     device_id: Identifier
     bundle: BundleRef
-    revision: int = Field(ge=1, description="a later revision replaces an earlier one")
+    revision: int = Field(ge=1, le=COUNT_MOST, description="a later revision replaces an earlier one")
     state: DriveState
     started_at: UtcDatetime
     ended_at: UtcDatetime | None = None
@@ -108,7 +109,7 @@ class DriveTrack(WireModel):
     poses: tuple[Pose, ...] = Field(description="every 5 m or every second, in order of time")
     stretches: tuple[Stretch, ...]
     observations: int | None = Field(
-        default=None, ge=0, description="how many it made; known once it is closed"
+        default=None, ge=0, le=COUNT_MOST, description="how many it made; known once it is closed"
     )
 
     @model_validator(mode="after")

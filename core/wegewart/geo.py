@@ -50,7 +50,13 @@ class Covariance(NamedTuple):
         ) / self.determinant
 
 
+STATION_MOST_M = 1e7  # a quarter of the way around the earth, as a drive's path length
+COVARIANCE_MOST_M2 = 1e6  # a sigma of 1 km: beyond it a position says nothing
+
+
 def _positive(covariance: Covariance) -> Covariance:
+    if max(map(abs, covariance)) > COVARIANCE_MOST_M2:
+        raise ValueError(f"{list(covariance)} is no covariance of a position: at most 1e6 m² per entry")
     if not (covariance.ee > 0 and covariance.nn > 0 and covariance.determinant > 0):
         raise ValueError(f"{list(covariance)} is no covariance: ee, nn and ee·nn − en² must be above 0")
     return covariance

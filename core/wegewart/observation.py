@@ -6,18 +6,22 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from wegewart.damage import DEFAULT_TAXONOMY
-from wegewart.geo import CovarianceM2, Datum, Heading, Latitude, Longitude
+from wegewart.geo import STATION_MOST_M, CovarianceM2, Datum, Heading, Latitude, Longitude
 from wegewart.identity import observation_id
 from wegewart.wire import BundleRef, Identifier, Sha256, UtcDatetime, WireModel
 
+SIZE_MOST_M = 1000.0
+AREA_MOST_M2 = 1e6
+PIXELS_MOST = 2**31 - 1
+COUNT_MOST = 2**31 - 1
 PROBABILITY_SLACK = 1e-6  # rounding of probabilities that were written as decimals
 
 
 class FrameSize(WireModel):
     """Size of a frame in pixels."""
 
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int = Field(gt=0, le=PIXELS_MOST)
+    height: int = Field(gt=0, le=PIXELS_MOST)
 
 
 class BoxPx(WireModel):
@@ -40,10 +44,10 @@ class Evidence(WireModel):
 
     sha256: Sha256
     media_type: Literal["image/jpeg", "image/webp"] = "image/jpeg"
-    left_px: int = Field(ge=0, description="of the crop within the frame")
-    top_px: int = Field(ge=0, description="of the crop within the frame")
-    width_px: int = Field(gt=0)
-    height_px: int = Field(gt=0)
+    left_px: int = Field(ge=0, le=PIXELS_MOST, description="of the crop within the frame")
+    top_px: int = Field(ge=0, le=PIXELS_MOST, description="of the crop within the frame")
+    width_px: int = Field(gt=0, le=PIXELS_MOST)
+    height_px: int = Field(gt=0, le=PIXELS_MOST)
     mask_bundle: BundleRef = Field(description="what masked people and vehicles in it")
 
 
@@ -60,42 +64,60 @@ class Observation(WireModel):
     drive_id: UUID
     device_id: Identifier
     camera_id: Identifier
-    first_sequence: int = Field(ge=0, description="sequence of the frame in which it was first seen")
-    first_number: int = Field(ge=0, description="its number among the detections of that frame")
+    first_sequence: int = Field(
+        ge=0, le=COUNT_MOST, description="sequence of the frame in which it was first seen"
+    )
+    first_number: int = Field(
+        ge=0, le=COUNT_MOST, description="its number among the detections of that frame"
+    )
 
     captured_at: UtcDatetime = Field(description="of the best view")
     time_sigma_s: float = Field(ge=0)
-    best_sequence: int = Field(ge=0, description="sequence of the frame with the best view")
+    best_sequence: int = Field(ge=0, le=COUNT_MOST, description="sequence of the frame with the best view")
 
     lat: Latitude
     lon: Longitude
     datum: Datum
     heading_deg: Heading
-    station_m: float = Field(description="driven path length abeam of the damage")
-    offset_right_m: float = Field(description="from the driven path, positive to the right")
+    station_m: float = Field(
+        ge=-STATION_MOST_M, le=STATION_MOST_M, description="driven path length abeam of the damage"
+    )
+    offset_right_m: float = Field(
+        ge=-STATION_MOST_M, le=STATION_MOST_M, description="from the driven path, positive to the right"
+    )
     cov_relative_m2: CovarianceM2
     cov_gnss_m2: CovarianceM2
 
-    taxonomy: str = Field(default=DEFAULT_TAXONOMY, description="id with version, such as road-damage-1")
+    taxonomy: Identifier = Field(
+        default=DEFAULT_TAXONOMY, description="id with version, such as road-damage-1"
+    )
     class_probabilities: dict[str, float] = Field(min_length=1, description="class code to probability")
     confidence: float = Field(ge=0, le=1, description="of the detector at the best view")
 
-    length_m: float | None = Field(default=None, ge=0, description="along the driving direction")
-    length_sigma_m: float | None = Field(default=None, ge=0)
-    width_m: float | None = Field(default=None, ge=0, description="across the driving direction")
-    width_sigma_m: float | None = Field(default=None, ge=0)
-    area_m2: float | None = Field(default=None, ge=0)
-    area_sigma_m2: float | None = Field(default=None, ge=0)
+    length_m: float | None = Field(
+        default=None, ge=0, le=SIZE_MOST_M, description="along the driving direction"
+    )
+    length_sigma_m: float | None = Field(default=None, ge=0, le=SIZE_MOST_M)
+    width_m: float | None = Field(
+        default=None, ge=0, le=SIZE_MOST_M, description="across the driving direction"
+    )
+    width_sigma_m: float | None = Field(default=None, ge=0, le=SIZE_MOST_M)
+    area_m2: float | None = Field(default=None, ge=0, le=AREA_MOST_M2)
+    area_sigma_m2: float | None = Field(default=None, ge=0, le=AREA_MOST_M2)
 
-    looks: int = Field(ge=1, description="frames in which it was seen")
-    nearest_m: float = Field(ge=0, description="smallest distance from the camera on the road")
+    looks: int = Field(ge=1, le=COUNT_MOST, description="frames in which it was seen")
+    nearest_m: float = Field(
+        ge=0, le=STATION_MOST_M, description="smallest distance from the camera on the road"
+    )
     frame_size_px: FrameSize
     box_px: BoxPx = Field(description="of the best view")
     bundle: BundleRef
     threshold: float = Field(ge=0, le=1, description="confidence at which the bundle reports this class")
 
     evidence: Evidence | None = None
-    no_evidence_reason: str | None = Field(default=None, min_length=1, max_length=300)
+    no_evidence_reason: str | None = Field(
+        default=None, min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$"
+    )
 
     @property
     def likeliest_class(self) -> str:

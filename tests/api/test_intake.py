@@ -4,7 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +13,18 @@ from sqlalchemy import Connection, func, select
 from tests.api.office import DEFAULT, Office, TestClient, problem
 from tests.api.sent import DRIVE_ID, OTHER_BUNDLE, drive_number, observation, track
 
+from wegewart.damage import shipped_taxonomy
+from wegewart.geo import Datum
 from wegewart.identity import content_sha256
 from wegewart.observation import Observation
 from wegewart_api.app import create_app
-from wegewart_api.auth.principal import Role
+from wegewart_api.auth.principal import Principal, Role
 from wegewart_api.database import tables
 from wegewart_api.database.engine import Database
 from wegewart_api.intake import repository
 from wegewart_api.intake.messages import PassKey
 from wegewart_api.intake.processing import CompletePass, WaitingPasses, process_complete
+from wegewart_api.intake.service import accept_observations
 from wegewart_api.settings import Settings
 
 
@@ -115,6 +118,61 @@ def test_an_observation_against_the_rules_is_refused_with_its_reason(
     refused = problem(send(office.device(), observation(1, **change)), 422)
     assert told in refused["results"][0]["detail"]
     assert count(office.database) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"no_evidence_reason": "no\x00mask"}, "no_evidence_reason"),
+        ({"no_evidence_reason": "no\nmask"}, "no_evidence_reason"),
+        ({"bundle": {"id": "a\x00b", "sha256": "ab" * 32}}, "id"),
+        ({"captured_at": "0001-01-01T00:00:00+14:00"}, ""),
+        ({"length_m": 1e300}, "length_m"),
+        ({"cov_gnss_m2": [1e300, 0.0, 1e300]}, "cov_gnss_m2"),
+        ({"looks": 10**30}, "looks"),
+    ],
+    ids=["NUL", "line break", "NUL in a bundle", "far past", "size", "covariance", "count"],
+)
+def test_an_odd_observation_is_refused_and_the_rest_of_its_batch_stored(
+    change: dict[str, Any], told: str, office: Office
+) -> None:
+    refused = problem(send(office.device(), observation(1), observation(2, **change), observation(3)), 422)
+    assert [one["status"] for one in refused["results"]] == ["stored", "refused", "stored"]
+    assert told in refused["results"][1]["detail"]
+    assert count(office.database) == 2
+
+
+@pytest.mark.parametrize(
+    ("where", "change"),
+    [
+        ("mount", {"version": "1\x00"}),
+        ("mount", {"height_m": float("inf")}),
+        ("intrinsics", {"focal_x_px": float("inf")}),
+    ],
+    ids=["NUL", "infinite height", "infinite focal length"],
+)
+def test_a_drive_with_an_odd_camera_is_refused_and_the_rest_of_its_batch_stored(
+    where: str, change: dict[str, Any], office: Office
+) -> None:
+    odd = track(drive_number(1))
+    odd["cameras"][0][where] |= change
+    body = json.dumps({"drives": [track(), odd]}).encode()
+    answer = office.device().post("/api/v1/drives", content=body)
+    assert [one["status"] for one in problem(answer, 422)["results"]] == ["stored", "refused"]
+    assert count(office.database, "drive_pass") == 1
+
+
+def test_what_only_the_store_refuses_is_told_for_its_item_alone(store: Database, settings: Settings) -> None:
+    """An observation past all checks, as a gap in them would let it through."""
+    office = Office.open(store, settings)
+    tenant_id = office.tenant(DEFAULT)
+    good, odd = (Observation.model_validate(observation(number)) for number in (1, 2))
+    odd = odd.model_copy(update={"lat": 95.0, "datum": Datum.ETRS89})
+    who = Principal(tenant_id, "box-01", Role.DEVICE, device_id="box-01")
+    with store.writing() as connection:
+        accepted = accept_observations(connection, who, [odd, good], shipped_taxonomy(), datetime.now(UTC))
+    assert [(one.status, one.code) for one in accepted.outcomes] == [("refused", 422), ("stored", None)]
+    assert count(store) == 1
 
 
 @pytest.mark.parametrize("item", [None, 7, "text", [], {}], ids=["null", "number", "text", "list", "empty"])

@@ -15,6 +15,18 @@ def shift_m(at: datetime, lat: float = BAYREUTH[0], lon: float = BAYREUTH[1]) ->
     return LocalPlane(lat, lon).east_north_m(*to_etrs89(lat, lon, Datum.WGS84, at))
 
 
+@pytest.mark.parametrize(
+    ("moment", "year"),
+    [
+        (datetime(2024, 7, 2, tzinfo=UTC), 2024.5),
+        (datetime(9999, 12, 31, tzinfo=UTC), 9999 + 364 / 365),
+    ],
+    ids=["leap year", "last year"],
+)
+def test_a_moment_is_a_year_with_decimals(moment: datetime, year: float) -> None:
+    assert decimal_year(moment) == pytest.approx(year, abs=1e-9)
+
+
 def test_in_2026_a_position_in_germany_moves_almost_a_metre_to_the_south_west() -> None:
     east_m, north_m = shift_m(datetime(2026, 5, 4, tzinfo=UTC))
     assert east_m == pytest.approx(-0.70, abs=0.02)

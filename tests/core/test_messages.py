@@ -57,6 +57,14 @@ def test_the_likeliest_class_is_the_most_probable() -> None:
         ({"lat": 91.0}, "less than or equal to 90"),
         ({"lat": float("nan")}, "finite"),
         ({"cov_gnss_m2": [1.0, 2.0, 1.0]}, "is no covariance"),
+        ({"cov_gnss_m2": [1e7, 0.0, 1.0]}, "at most 1e6"),
+        ({"length_m": 1000.5}, "less than or equal to 1000"),
+        ({"width_sigma_m": 1e300}, "less than or equal to 1000"),
+        ({"area_m2": 2e6, "area_sigma_m2": 1.0}, "less than or equal to 1000000"),
+        ({"station_m": 1e300}, "less than or equal to 10000000"),
+        ({"looks": 2**31}, "less than or equal to 2147483647"),
+        ({"no_evidence_reason": "no\x00mask"}, "should match pattern"),
+        ({"taxonomy": "road damage"}, "should match pattern"),
         ({"speed": 3}, "Extra inputs are not permitted"),
         ({"schema_version": 2}, "Input should be 1"),
     ],
@@ -88,6 +96,8 @@ STRETCH = drive_track_fields()["stretches"][0]
             {"stretches": [STRETCH | {"valid": False}]}, "invalid one needs it", id="invalid, no reason"
         ),
         pytest.param({"stretches": [STRETCH | {"to_station_m": 0.0}]}, "greater than 0", id="empty stretch"),
+        pytest.param({"revision": 2**31}, "less than or equal to 2147483647", id="revision too high"),
+        pytest.param({"observations": 2**31}, "less than or equal to 2147483647", id="too many"),
         pytest.param({"cameras": []}, "at least 1 item", id="no camera"),
     ],
 )

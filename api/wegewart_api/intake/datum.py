@@ -1,6 +1,7 @@
 """Positions in ETRS89, in which the store keeps them, from the datum in which they were sent."""
 
-from datetime import UTC, datetime
+from calendar import isleap
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from pyproj import Transformer
@@ -34,8 +35,8 @@ def track_in_etrs89(track: DriveTrack) -> DriveTrack:
 def decimal_year(moment: datetime) -> float:
     """Moment as a year with decimals, the epoch of a coordinate."""
     start = datetime(moment.year, 1, 1, tzinfo=UTC)
-    end = datetime(moment.year + 1, 1, 1, tzinfo=UTC)
-    return moment.year + (moment - start) / (end - start)
+    year = timedelta(days=366 if isleap(moment.year) else 365)
+    return moment.year + (moment - start) / year
 
 
 def _pose_in_etrs89(pose: Pose, datum: Datum) -> Pose:

@@ -1,5 +1,7 @@
 """Batches as vehicles send them: each item is checked by itself, so one bad item never spoils the rest."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,6 +23,7 @@ from wegewart_api.errors import BadRequest, TooLarge
 MOST_OBSERVATIONS = 200
 MOST_DRIVES = 20
 MOST_MISTAKES_TOLD = 5
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,34 @@ class Unreadable:
 
 def _or_unreadable(sent: Any, check: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
     try:
-        return check(sent)
+        checked = check(sent)
     except ValidationError as error:
-        named = sent.get("id", sent.get("drive_id")) if isinstance(sent, dict) else None
-        return Unreadable(str(named)[:64] if named is not None else None, _told(error))
+        return Unreadable(_name(sent), _told(error))
+    except OverflowError as error:  # a time at the edge of the calendar, which no zone can be taken from
+        return Unreadable(_name(sent), str(error))
+    unstorable = _unstorable(sent)
+    return checked if unstorable is None else Unreadable(_name(sent), unstorable)
+
+
+def _name(sent: Any) -> str | None:  # noqa: ANN401
+    named = sent.get("id", sent.get("drive_id")) if isinstance(sent, dict) else None
+    return CONTROL_CHARACTER.sub("\ufffd", str(named)[:64]) if named is not None else None
+
+
+def _unstorable(sent: Any, where: str = "item") -> str | None:  # noqa: ANN401
+    """What no store keeps, or gives back as something else: control characters, and numbers that are none."""
+    if isinstance(sent, str):
+        return f"{where}: holds a control character" if CONTROL_CHARACTER.search(sent) else None
+    if isinstance(sent, float):
+        return None if math.isfinite(sent) else f"{where}: {sent} is no number"
+    if isinstance(sent, dict):
+        parts = [(str(name), one) for name, one in sent.items()]
+    elif isinstance(sent, list):
+        parts = [(str(index), one) for index, one in enumerate(sent)]
+    else:
+        return None
+    named = (_unstorable(name, where) or _unstorable(one, name) for name, one in parts)
+    return next((mistake for mistake in named if mistake is not None), None)
 
 
 def _told(error: ValidationError) -> str:

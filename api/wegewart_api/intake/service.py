@@ -1,11 +1,13 @@
 """Stores batches: what is new once, what is known again harmlessly, what contradicts not at all."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError
 
 from wegewart.damage import Taxonomy
 from wegewart.drive import DriveState, DriveTrack
@@ -17,6 +19,10 @@ from wegewart_api.errors import NotAllowed
 from wegewart_api.intake import repository
 from wegewart_api.intake.datum import to_etrs89
 from wegewart_api.intake.messages import Accepted, Outcome, PassKey, Unreadable
+
+logger = logging.getLogger(__name__)
+
+UNSTORABLE = (DataError, IntegrityError, OverflowError, ValueError)
 
 
 def accept_observations(
@@ -35,10 +41,9 @@ def accept_observations(
     hashes = {index: content_sha256(item) for index, item in _readable(items)}
     fitting = {index: item for index, item in _readable(items) if _taxonomy_mistake(item, taxonomy) is None}
     first = {item.id: index for index, item in reversed(fitting.items())}
-    rows = [_row(who.tenant_id, fitting[index], hashes[index], now) for index in first.values()]
-    new = repository.add_observations(connection, rows)
+    new, unstorable = _add(connection, who.tenant_id, [(fitting[i], hashes[i]) for i in first.values()], now)
     stored = repository.hashes_of_observations(connection, who.tenant_id, first)
-    touched = {_key(who.tenant_id, item) for item in fitting.values()}
+    touched = {_key(who.tenant_id, item) for item in fitting.values() if item.id not in unstorable}
     _supersede_late(connection, touched, now)
     outcomes = []
     for index, item in enumerate(items):
@@ -46,6 +51,8 @@ def accept_observations(
             outcomes.append(_invalid(index, item.named, item.detail))
         elif (mistake := _taxonomy_mistake(item, taxonomy)) is not None:
             outcomes.append(_invalid(index, str(item.id), mistake))
+        elif item.id in unstorable:
+            outcomes.append(_invalid(index, str(item.id), unstorable[item.id]))
         else:
             is_new = item.id in new and first[item.id] == index
             outcomes.append(_outcome(index, str(item.id), is_new, stored[item.id], hashes[index]))
@@ -64,12 +71,49 @@ def accept_drives(
     outcomes = [
         _invalid(index, item.named, item.detail)
         if isinstance(item, Unreadable)
-        else _accept_drive(connection, who, index, item, now)
+        else _accept_drive_or_refuse(connection, who, index, item, now)
         for index, item in enumerate(items)
     ]
     return Accepted(
         outcomes, {_key(who.tenant_id, item) for item in items if not isinstance(item, Unreadable)}
     )
+
+
+def _add(
+    connection: Connection, tenant_id: UUID, items: Sequence[tuple[Observation, str]], now: datetime
+) -> tuple[set[UUID], dict[UUID, str]]:
+    """Store observations; ids of those that were not there, and why some cannot be stored at all."""
+    try:
+        with connection.begin_nested():
+            rows = [_row(tenant_id, item, sha256, now) for item, sha256 in items]
+            return repository.add_observations(connection, rows), {}
+    except UNSTORABLE:
+        logger.warning("a batch holds what the store cannot keep: stored one by one")
+    new: set[UUID] = set()
+    unstorable: dict[UUID, str] = {}
+    for item, sha256 in sorted(items, key=lambda pair: pair[0].id):
+        try:
+            with connection.begin_nested():
+                new |= repository.add_observations(connection, [_row(tenant_id, item, sha256, now)])
+        except UNSTORABLE as error:
+            unstorable[item.id] = _why(error)
+    return new, unstorable
+
+
+def _why(error: Exception) -> str:
+    reason = error.orig if isinstance(error, (DataError, IntegrityError)) else error
+    logger.warning("not stored: %s", reason)
+    return f"the store cannot keep this: {str(reason).splitlines()[0][:200]}"
+
+
+def _accept_drive_or_refuse(
+    connection: Connection, who: Principal, index: int, track: DriveTrack, now: datetime
+) -> Outcome:
+    try:
+        with connection.begin_nested():
+            return _accept_drive(connection, who, index, track, now)
+    except UNSTORABLE as error:
+        return _invalid(index, str(track.drive_id), _why(error))
 
 
 def _accept_drive(
