@@ -208,7 +208,9 @@ def test_an_empty_batch_is_fine(office: Office) -> None:
 
 def test_what_another_device_made_is_refused_as_a_whole(office: Office) -> None:
     answer = send(office.device("box-02"), observation(1, device_id="box-02"), observation(2))
-    assert "box-01" in problem(answer, 403)["detail"]
+    refused = problem(answer, 403)
+    assert "box-01" in refused["detail"]
+    assert refused["reason"] == "device"
     assert count(office.database) == 0
 
 

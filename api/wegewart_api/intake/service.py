@@ -160,7 +160,8 @@ def _refuse_foreign(who: Principal, items: Sequence[Observation | DriveTrack | U
         if item.device_id != who.device_id:
             raise NotAllowed(
                 f"item {index} is of device {item.device_id}, the token of {who.device_id}:"
-                " nothing was stored"
+                " nothing was stored",
+                reason="device",
             )
 
 
