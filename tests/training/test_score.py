@@ -4,30 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.training.scored_images import CODES, HALF, HERE, NOWHERE, THERE, image
 
 from wegewart.errors import DatasetInvalid
-from wegewart_inference.detections import Detections
-from wegewart_training.judged import ScoredImage, iou_matrix, judge, without_class
+from wegewart_training.judged import iou_matrix, judge, without_class
 from wegewart_training.score import figures, recall_at_false_boxes, score
 from wegewart_training.thresholds import best_f1_thresholds
-
-CODES = ("D00", "D40")
-HALF = dict.fromkeys(CODES, 0.5)
-HERE, THERE, NOWHERE = (0, 0, 10, 10), (20, 0, 30, 10), (50, 50, 60, 60)
-
-
-def image(truth, found):
-    """Truth as (box, class), found as (box, class, confidence)."""
-    found = sorted(found, key=lambda row: -row[2])
-    return ScoredImage(
-        np.array([box for box, _ in truth], float).reshape(-1, 4),
-        np.array([class_index for _, class_index in truth], np.int64),
-        Detections(
-            np.array([box for box, _, _ in found], np.float32).reshape(-1, 4),
-            np.array([class_index for _, class_index, _ in found], np.int64),
-            np.array([confidence for _, _, confidence in found], np.float32),
-        ),
-    )
 
 
 def test_everything_found_and_nothing_else_scores_one():

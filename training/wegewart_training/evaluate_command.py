@@ -53,6 +53,7 @@ def add_evaluate_command(commands: "argparse._SubParsersAction[argparse.Argument
     data.add_argument("--split", default="test", help="train, val or test (default)")
     evaluate.add_argument("--threads", type=int, default=2, help="of ONNX Runtime (default 2)")
     evaluate.add_argument("--json", action="store_true", help="one JSON object for each --data")
+    evaluate.add_argument("--report", type=Path, help="also write one HTML file with curves and pictures")
     evaluate.add_argument(
         "--record", action="store_true", help="also write the scores into the bundle's card"
     )
@@ -95,6 +96,10 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
             comparisons.append(compare(evaluations[-1], _evaluation(*other, path, arguments)))
     if arguments.record:
         _record(ours, evaluations)
+    if arguments.report:
+        from wegewart_training.report import write_report
+
+        write_report(arguments.report, evaluations, comparisons)
     (_print_json if arguments.json else _print_tables)(evaluations, comparisons)
     return 0
 

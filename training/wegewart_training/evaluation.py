@@ -140,5 +140,11 @@ def evaluate_images(
         any_class=any_class,
         draws=draws,
         point=of(_once(len(images))),
-        resampled=of(draws.weights),
+        resampled=_per_set(of(draws.weights), len(images)),
     )
+
+
+def _per_set(resampled: Figures, image_count: int) -> Figures:
+    """Counts of images scaled to the whole set: groups differ in size, so resamples do too."""
+    share = resampled["images_with_false_box"] / np.maximum(resampled["images"], 1)
+    return {**resampled, "images_with_false_box": share * image_count}
