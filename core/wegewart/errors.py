@@ -64,6 +64,14 @@ class SettingsInvalid(WegewartError):
     exit_code: ClassVar[int] = 2
 
 
+class OutboxInvalid(WegewartError):
+    """An outbox file that is none, or of another version."""
+
+
+class OutboxUnwritable(WegewartError):
+    """The outbox could not be written, such as on a full disk; what it holds is unharmed."""
+
+
 class ServerUnreachable(WegewartError):
     """The server did not answer; what was to be sent stays queued."""
 

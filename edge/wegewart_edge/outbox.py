@@ -18,13 +18,34 @@ from typing import Self
 from uuid import UUID
 
 from wegewart.drive import DriveTrack
-from wegewart.errors import WegewartError
+from wegewart.errors import OutboxInvalid, OutboxUnwritable
 from wegewart.identity import content_sha256
 from wegewart.observation import Observation
 from wegewart_edge.privacy import Picture
 
 FORMAT = 1
 BUSY_TIMEOUT_S = 30.0
+WHY_UNWRITABLE = {  # primary result codes that speak of the disk and not of the file's content
+    sqlite3.SQLITE_FULL: (
+        "der Datenträger ist voll: Platz schaffen und denselben Befehl noch einmal ausführen · "
+        "the disk is full: free some space and run the same command again"
+    ),
+    sqlite3.SQLITE_BUSY: (
+        "ein anderer Vorgang schreibt gerade hinein: später noch einmal versuchen · "
+        "another process is writing to it: try again later"
+    ),
+    sqlite3.SQLITE_READONLY: (
+        "sie ist schreibgeschützt: Rechte prüfen · it is read-only: check the permissions"
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "sie lässt sich nicht öffnen: Pfad und Rechte prüfen · "
+        "it cannot be opened: check path and permissions"
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "der Datenträger meldet einen Fehler: prüfen, Platz schaffen und denselben Befehl noch einmal "
+        "ausführen · the disk reports an error: check it, free some space and run the same command again"
+    ),
+}
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -58,10 +79,6 @@ CREATE TABLE IF NOT EXISTS looked_at (
     PRIMARY KEY (run, sequence)
 ) STRICT;
 """
-
-
-class OutboxInvalid(WegewartError):
-    """An outbox file that is none, or of another version."""
 
 
 class MessageState(StrEnum):
@@ -105,13 +122,13 @@ class Outbox:
 
     Raises:
         OutboxInvalid: If the file is no outbox of this version.
+        OutboxUnwritable: If the disk is full or does not let it be written; from every method that writes.
     """
 
     def __init__(self, path: Path, budget_bytes: int) -> None:
         self.path = path
         self._budget_bytes = budget_bytes
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        self._connection = _connected(path)
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
@@ -119,7 +136,9 @@ class Outbox:
             self._connection.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise OutboxInvalid(f"{path} is no outbox: {error}; name another file with --outbox") from error
+            raise _unwritable(path, error) or OutboxInvalid(
+                f"{path} is no outbox: {error}; name another file with --outbox"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -140,13 +159,17 @@ class Outbox:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
-        except BaseException:
-            self._connection.execute("ROLLBACK")
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:  # SQLite has already rolled back when the disk is full
+                self._connection.execute("ROLLBACK")
+            cause = _unwritable(self.path, error) if isinstance(error, sqlite3.Error) else None
+            if cause is not None:
+                raise cause from error
             raise
-        self._connection.execute("COMMIT")
 
     # Keeping
 
@@ -330,6 +353,21 @@ class Outbox:
         """The run is delivered: what its frames showed is no longer needed."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM looked_at WHERE run = ?", (run,))
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise OutboxUnwritable(f"{path}: {WHY_UNWRITABLE[sqlite3.SQLITE_CANTOPEN]} ({error})") from error
+
+
+def _unwritable(path: Path, error: sqlite3.Error) -> OutboxUnwritable | None:
+    """What to do about the disk, where the disk is the matter."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # the primary of an extended code
+    why = WHY_UNWRITABLE.get(code)
+    return None if why is None else OutboxUnwritable(f"{path}: {why} ({error})")
 
 
 def _now() -> str:

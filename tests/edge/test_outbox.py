@@ -14,11 +14,12 @@ from tests.edge.conftest import DRIVE_ID, START
 
 from wegewart.damage import DEFAULT_TAXONOMY
 from wegewart.drive import DriveState, DriveTrack
+from wegewart.errors import OutboxInvalid, OutboxUnwritable
 from wegewart.geo import Covariance, Datum
 from wegewart.identity import observation_id
 from wegewart.observation import BoxPx, Evidence, FrameSize, Observation
 from wegewart.wire import BundleRef
-from wegewart_edge.outbox import Outbox, OutboxInvalid
+from wegewart_edge.outbox import Outbox
 from wegewart_edge.privacy import Picture
 
 BUNDLE = BundleRef(id="sees-0.1.0-fp32", sha256="a" * 64)
@@ -241,3 +242,28 @@ def test_what_was_kept_survives_a_killed_process(tmp_path):
     assert killed.returncode == -signal.SIGKILL
     with Outbox(path, MIB) as outbox:
         assert outbox.counts() == {"observation": {"pending": 5}, "drive": {}, "evidence": {"pending": 5}}
+
+
+def allow_pages(outbox: Outbox, pages: int) -> None:
+    """SQLite's own full disk: no page beyond these, the same error as from the system."""
+    outbox._connection.execute(f"PRAGMA max_page_count={pages}")
+
+
+def test_full_disk_is_named_and_nothing_kept_before_is_lost(outbox):
+    outbox.keep(make_observation(1), None)
+    allow_pages(outbox, 20)
+    picture = make_picture(b"jpeg" * 100_000)
+    with pytest.raises(OutboxUnwritable, match=r"Platz schaffen .* · the disk is full: free some space"):
+        outbox.keep(make_observation(2, picture), picture)
+    assert outbox.counts()["observation"] == {"pending": 1}
+    allow_pages(outbox, 10_000)
+    outbox.keep(make_observation(2, picture), picture)
+    assert outbox.counts()["evidence"] == {"pending": 1}
+
+
+def test_outbox_that_cannot_be_opened_says_so(tmp_path):
+    with pytest.raises(OutboxUnwritable, match="check path and permissions"):
+        Outbox(tmp_path, MIB)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutboxUnwritable, match="check path and permissions"):
+        Outbox(tmp_path / "file" / "outbox.sqlite", MIB)
