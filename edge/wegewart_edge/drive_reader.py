@@ -7,7 +7,6 @@ first frame is looked at.
 import csv
 import hashlib
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +20,9 @@ from wegewart.errors import InvalidDrive
 from wegewart.geo import Datum
 from wegewart.wire import Identifier
 from wegewart_edge.gnss import parse_moment
+from wegewart_edge.video_reader import VideoReader
 from wegewart_inference.frame import BrokenFrame, Frame
-from wegewart_inference.sources import image_frame, video_frames
+from wegewart_inference.sources import image_frame
 
 NAMED_AT_MOST = 5  # missing files in one message
 
@@ -228,8 +228,7 @@ class FrameLoader:
     def __init__(self, drive: RecordedDrive) -> None:
         self._drive = drive
         self._held: dict[int, Frame] = {}
-        self._video: Iterator[tuple[int, Frame | BrokenFrame]] = iter(())
-        self._next_index: int | None = None
+        self._video: VideoReader | None = None
 
     @property
     def in_order_only(self) -> bool:
@@ -256,18 +255,14 @@ class FrameLoader:
         return image_frame(path, entry.camera_id, entry.sequence, entry.captured_at)
 
     def _from_video(self, entry: FrameEntry) -> Frame | BrokenFrame:
-        path, index = self._drive.folder / str(self._drive.about.frames.video), entry.frame_index
-        if index is None or self._next_index is None or index < self._next_index:
-            self._video = enumerate(video_frames(path, entry.camera_id))
-        for found, shot in self._video:
-            self._next_index = found + 1
-            if found == index and isinstance(shot, Frame):
-                return Frame(shot.image, entry.captured_at, entry.camera_id, entry.sequence, shot.name)
-            if found == index or isinstance(shot, BrokenFrame):
-                break
-        return BrokenFrame(
-            f"{path.name}#{index}", entry.sequence, "the video ends before this frame or is damaged"
-        )
+        video, index = self._drive.about.frames.video, entry.frame_index
+        if self._video is None:
+            self._video = VideoReader(self._drive.folder / str(video))
+        name = f"{Path(str(video)).name}#{index}"
+        image = self._video.image(int(index or 0))
+        if isinstance(image, str):
+            return BrokenFrame(name, entry.sequence, image)
+        return Frame(image, entry.captured_at, entry.camera_id, entry.sequence, name)
 
 
 def _fitting(frame: Frame | BrokenFrame, drive: RecordedDrive) -> Frame | BrokenFrame:

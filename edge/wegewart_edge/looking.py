@@ -57,6 +57,8 @@ class ModelEyes:
         remembered = self._remembered.pop(entry.sequence, None)
         if remembered is not None:
             seen = _from_json(remembered, entry)
+            if self._loader.in_order_only and isinstance(seen, Sightings) and seen.class_codes:
+                self._loader.load(entry)  # in passing: a picture of it may be wanted, and going back is dear
         else:
             seen = self._look_afresh(entry)
             self._outbox.remember_look(self._run, entry.sequence, _as_json(seen))

@@ -1,5 +1,7 @@
 """Recorded drives: read whole, or refused with everything that is missing."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -128,3 +130,24 @@ def test_frame_beyond_the_end_of_the_video_is_broken(video_drive):
 
     shot = FrameLoader(video_drive).load(replace(video_drive.frames[-1], frame_index=500))
     assert isinstance(shot, BrokenFrame)
+
+
+def damage_frames(video, numbers):
+    """Overwrite the JPEG data of these frames of an MJPEG video with zeros."""
+    content = bytearray(video.read_bytes())
+    starts = [found.start() for found in re.finditer(b"\xff\xd8", content)]
+    for number in numbers:
+        start, end = starts[number], starts[number + 1] - 20
+        content[start:end] = bytes(end - start)
+    video.write_bytes(content)
+
+
+def test_frames_after_a_damaged_part_of_a_video_are_still_theirs(video_drive):
+    """frames.csv names every second frame: 4 is damaged and named, 9 damaged and not named."""
+    damage_frames(video_drive.folder / "front.avi", [4, 9])
+    loader = FrameLoader(video_drive)
+    shots = [loader.load(entry) for entry in video_drive.frames]
+    assert [number for number, shot in enumerate(shots) if isinstance(shot, BrokenFrame)] == [2]
+    for number, shot in enumerate(shots):
+        if isinstance(shot, Frame):
+            assert shot.image.mean() == pytest.approx(16 * number, abs=2)

@@ -14,6 +14,7 @@ from tests.edge.office import Office
 from wegewart.drive import DriveTrack
 from wegewart.observation import Observation
 from wegewart_edge.__main__ import main
+from wegewart_edge.video_reader import VideoReader
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "datasets" / "sample-drive" / "pass-2"
@@ -181,6 +182,25 @@ def test_broken_and_dark_frames_and_frames_without_a_fix_are_counted_and_explain
     assert reasons[:2] == ["broken_image", "dark"]
 
 
+@pytest.fixture
+def make_video_drive(make_drive):
+    """The same drive with its images as an MJPEG video."""
+
+    def make():
+        folder = make_drive(replace={'images = "images"': 'video = "front.avi"'})
+        writer = cv2.VideoWriter(str(folder / "front.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 2, (640, 360))
+        for image in sorted((folder / "images").iterdir()):
+            writer.write(cv2.imread(str(image)))
+        writer.release()
+        rows = (folder / "frames.csv").read_text().splitlines()
+        changed = [rows[0].replace("file", "frame_index")]
+        changed += [f"{row.rsplit(',', 1)[0]},{number}" for number, row in enumerate(rows[1:])]
+        (folder / "frames.csv").write_text("\n".join(changed) + "\n")
+        return folder
+
+    return make
+
+
 KILLED_IN_FRAME = """
 import os, signal, sys
 from pathlib import Path
@@ -229,6 +249,21 @@ def test_continued_replay_does_not_look_at_known_frames_again(replay, make_drive
     (drive / "images" / "0000.jpg").write_bytes(b"gone")
     _, summary = replay(drive, "o.sqlite")
     assert summary["rejected"] == {}
+
+
+def test_continued_replay_of_a_video_reads_it_once_from_front_to_back(
+    replay, make_video_drive, models, tmp_path, monkeypatch
+):
+    drive = make_video_drive()
+    subprocess.run(
+        [sys.executable, "-c", KILLED_IN_FRAME, drive, models, tmp_path / "o.sqlite", "10"], cwd=ROOT
+    )
+    opened = []
+    open_video = VideoReader._opened
+    monkeypatch.setattr(VideoReader, "_opened", lambda self: opened.append(self) or open_video(self))
+    code, summary = replay(drive, "o.sqlite")
+    assert (code, summary["without_picture"]) == (0, {})
+    assert len(opened) == 1
 
 
 def test_drive_of_another_device_stays_queued_with_a_clear_word(replay, office, make_drive):
