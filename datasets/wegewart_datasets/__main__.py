@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from wegewart.errors import DatasetInvalid, WegewartError
-from wegewart_datasets.audit import SplitAudit, audit
+from wegewart_datasets.audit_command import add_audit_command
 from wegewart_datasets.commands import add_export_command, add_import_command
+from wegewart_datasets.counting import SplitCount, count_splits
 from wegewart_datasets.manifest import data_yaml_of, manifest_names, read_manifest
 from wegewart_datasets.settings import DataSettings
 
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     add_import_command(commands)
     add_export_command(commands)
+    add_audit_command(commands)
     return parser
 
 
@@ -52,17 +54,17 @@ def _list(_: argparse.Namespace, settings: DataSettings) -> int:
 
 def _check(arguments: argparse.Namespace, settings: DataSettings) -> int:
     manifest = read_manifest(arguments.name, settings)
-    audits = audit(manifest, settings)
+    counts = count_splits(manifest, settings)
     print(f"{manifest.name}: {manifest.title}")
-    for split in audits:
+    for split in counts:
         print(_split_line(split))
-    mistakes = [mistake for split in audits for mistake in split.mistakes]
+    mistakes = [mistake for split in counts for mistake in split.mistakes]
     for mistake in mistakes:
         print(f"wegewart-data: {mistake}", file=sys.stderr)
     return 1 if mistakes else 0
 
 
-def _split_line(split: SplitAudit) -> str:
+def _split_line(split: SplitCount) -> str:
     boxes = ", ".join(f"{code} {count}" for code, count in split.boxes_by_class.items())
     return (
         f"  {split.split:<6} {split.images:>6} images, {split.without_box} without a box, "

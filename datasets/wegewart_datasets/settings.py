@@ -17,11 +17,13 @@ class DataSettings:
 
     `data_root` comes from WEGEWART_DATA and has no default: None means that only data sets inside the
     repository can be used. `manifests` comes from WEGEWART_MANIFESTS, else it is the repository's folder.
+    `work` comes from WEGEWART_WORK, else it is ~/.cache/wegewart: what an audit remembers of images it saw.
     """
 
     data_root: Path | None
     manifests: Path
     repository: Path = REPOSITORY
+    work: Path = Path.home() / ".cache" / "wegewart"
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -37,4 +39,5 @@ class DataSettings:
                 f"WEGEWART_DATA={root} is not a folder: set it to the folder with the data sets"
             )
         manifests = environment.get("WEGEWART_MANIFESTS") or REPOSITORY / "datasets" / "manifests"
-        return cls(data_root=Path(root).resolve() if root else None, manifests=Path(manifests).resolve())
+        work = Path(environment.get("WEGEWART_WORK") or cls.work)
+        return cls(Path(root).resolve() if root else None, Path(manifests).resolve(), work=work)
