@@ -144,6 +144,18 @@ def test_a_later_revision_keeps_defects_and_adds_what_came_in_new(working: Offic
     assert len(listed(working, "tickets")) == len(sent.observations)
 
 
+def test_observations_that_arrive_after_processing_become_defects_and_move_no_other(working: Office) -> None:
+    sent = Town(STREET, 5).drive(0)
+    send(working, SentDrive(sent.track | {"observations": 8}, sent.observations[:8], sent.truth[:8]))
+    before = defect_of(working)
+    late = working.device().post("/api/v1/observations", json={"observations": sent.observations[8:]})
+    assert late.status_code == 200
+    after = defect_of(working)
+    assert before.items() <= after.items()
+    assert None not in after.values()
+    assert len(set(after.values())) == len(listed(working, "tickets")) == len(sent.observations)
+
+
 def test_another_models_pass_takes_over_and_withdraws_what_it_does_not_see(working: Office) -> None:
     town = Town(SEES_ALL, 6)
     old = town.drive(0)

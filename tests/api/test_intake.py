@@ -297,6 +297,17 @@ def test_a_drive_is_processed_when_it_closes_after_its_observations(office: Offi
     assert len(office.processed) == 1
 
 
+def test_what_arrives_after_processing_is_processed_too(office: Office) -> None:
+    box = office.device()
+    send(box, observation(1))
+    announce(box, track(made=1))
+    send(box, observation(1))
+    assert len(office.processed) == 1
+    send(box, observation(2))
+    assert len(office.processed) == 2
+    assert passes(box)[0]["processed_at"] is not None
+
+
 def test_a_drive_that_saw_nothing_is_processed_too(office: Office) -> None:
     announce(office.device(), track(made=0))
     assert len(office.processed) == 1

@@ -238,6 +238,11 @@ def mark_processed(connection: Connection, key: PassKey, now: datetime) -> None:
     connection.execute(update(drive_pass).where(_is(key)).values(processed_at=now))
 
 
+def mark_unprocessed(connection: Connection, key: PassKey) -> None:
+    """Let a pass be processed again, because it has grown."""
+    connection.execute(update(drive_pass).where(_is(key)).values(processed_at=None))
+
+
 # --- evidence -----------------------------------------------------------------------------------------
 
 

@@ -44,7 +44,8 @@ def accept_observations(
     new, unstorable = _add(connection, who.tenant_id, [(fitting[i], hashes[i]) for i in first.values()], now)
     stored = repository.hashes_of_observations(connection, who.tenant_id, first)
     touched = {_key(who.tenant_id, item) for item in fitting.values() if item.id not in unstorable}
-    _supersede_late(connection, touched, now)
+    grown = {_key(who.tenant_id, item) for item in fitting.values() if item.id in new}
+    _tell_passes(connection, touched, grown, now)
     outcomes = []
     for index, item in enumerate(items):
         if isinstance(item, Unreadable):
@@ -174,12 +175,14 @@ def _taxonomy_mistake(item: Observation, taxonomy: Taxonomy) -> str | None:
     return None
 
 
-def _supersede_late(connection: Connection, touched: set[PassKey], now: datetime) -> None:
-    """What arrives for a pass that was taken over is taken over at once."""
+def _tell_passes(connection: Connection, touched: set[PassKey], grown: set[PassKey], now: datetime) -> None:
+    """What arrives for a pass that was taken over is taken over at once; any other is processed (again)."""
     for key in sorted(touched, key=lambda key: (key.drive_id, key.bundle_sha256)):
         known = repository.find_pass(connection, key, for_update=True)
         if known is not None and known.superseded_at is not None:
             repository.supersede(connection, key, now)
+        elif known is not None and key in grown:
+            repository.mark_unprocessed(connection, key)
 
 
 def _supersede_if_told(connection: Connection, key: PassKey, track: DriveTrack, now: datetime) -> None:
