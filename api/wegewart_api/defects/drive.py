@@ -79,7 +79,8 @@ def compare_drive(
         for index, each in enumerate(in_order)
     )
     found = {int(index) for index in match.defect if index >= 0}
-    missed = _missed(track, plane, in_order, match, defects, found, visibility)
+    correlation_m = (matching or MatchingRules()).alignment.correlation_m
+    missed = _missed(track, plane, in_order, match, defects, found, visibility, correlation_m)
     return DriveCompared(sighted, missed, _knots(in_order, match), int(match.alignment.aligned.sum()))
 
 
@@ -119,14 +120,16 @@ def _missed(
     defects: Sequence[StoredDefect],
     found: set[int],
     visibility: VisibilityRules | None,
+    correlation_m: float,
 ) -> tuple[StoredLook, ...]:
     """Looks at defects that were in view and not seen, judged at their place in the drive's own frame."""
     left = [index for index in range(len(defects)) if index not in found]
     if not left or len(track.poses) < 2:
         return ()
     in_map = np.array([plane.east_north_m(defects[index].map_lat, defects[index].map_lon) for index in left])
-    offsets, remaining = _offsets_at(track, plane, observations, match, in_map, [defects[i] for i in left])
     poses = np.array([plane.east_north_m(pose.lat, pose.lon) for pose in track.poses])
+    prior = _prior_at(track, poses, in_map, [defects[index] for index in left])
+    offsets, remaining = _offsets_at(plane, observations, match, in_map, prior, correlation_m)
     path = path_of(track, poses)
     on_path = along_path(path, in_map + offsets)
     own = np.array([matrix(defects[index].relative) for index in left])
@@ -147,24 +150,34 @@ def _moment(track: DriveTrack, pose: int) -> datetime:
     return track.poses[pose].captured_at
 
 
+def _prior_at(
+    track: DriveTrack, poses_m: FloatArray, place_m: FloatArray, defects: Sequence[StoredDefect]
+) -> FloatArray:
+    """Variance of the offset at places before anything was seen: of the receiver there, and of the map."""
+    _, nearest = cKDTree(poses_m).query(place_m)
+    gnss = np.array([matrix(track.poses[int(pose)].cov_gnss_m2) for pose in nearest])
+    frame = np.array([matrix(each.frame) for each in defects])
+    prior: FloatArray = gnss + frame
+    return prior
+
+
 def _offsets_at(
-    track: DriveTrack,
     plane: LocalPlane,
     observations: Sequence[StoredObservation],
     match: DriveMatch,
     place_m: FloatArray,
-    defects: Sequence[StoredDefect],
+    prior_m2: FloatArray,
+    correlation_m: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """Offset of the drive at places, from its nearest observation; without any, only the prior is."""
-    if observations:
-        at = np.array([plane.east_north_m(each.lat, each.lon) for each in observations])
-        _, nearest = cKDTree(at - match.alignment.bias.offset_m).query(place_m)
-        return match.alignment.bias.offset_m[nearest], match.alignment.bias.covariance_m2[nearest]
-    poses = np.array([plane.east_north_m(pose.lat, pose.lon) for pose in track.poses])
-    _, nearest = cKDTree(poses).query(place_m)
-    gnss = np.array([matrix(track.poses[int(pose)].cov_gnss_m2) for pose in nearest])
-    frame = np.array([matrix(each.frame) for each in defects])
-    return np.zeros((len(place_m), 2)), gnss + frame
+    """Offset of the drive at places: what the nearest observation says fades into the prior with distance."""
+    if not observations:
+        return np.zeros((len(place_m), 2)), prior_m2
+    bias = match.alignment.bias
+    at = np.array([plane.east_north_m(each.lat, each.lon) for each in observations])
+    away_m, nearest = cKDTree(at - bias.offset_m).query(place_m)
+    rho = np.exp(-away_m / correlation_m)[:, None]
+    remaining = rho[..., None] ** 2 * bias.covariance_m2[nearest] + (1 - rho[..., None] ** 2) * prior_m2
+    return rho * bias.offset_m[nearest], remaining
 
 
 def _knots(observations: Sequence[StoredObservation], match: DriveMatch) -> list[dict[str, Any]]:
