@@ -2,10 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
 Sigma = Annotated[float, Field(ge=0)]
+
+DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)  # those of OpenCV's model; 0 is no distortion
+
+
+def _of_a_known_length(distortion: tuple[float, ...]) -> tuple[float, ...]:
+    if len(distortion) not in DISTORTION_LENGTHS:
+        known = ", ".join(map(str, DISTORTION_LENGTHS))
+        raise ValueError(f"distortion has {len(distortion)} values, OpenCV's model knows {known}")
+    return distortion
+
+
+Distortion = Annotated[tuple[float, ...], AfterValidator(_of_a_known_length)]
 
 
 class CameraIntrinsics(BaseModel):
@@ -14,7 +26,7 @@ class CameraIntrinsics(BaseModel):
     Pixels: origin at the top left corner, x right, y down, pixel centres at .5.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     width_px: int = Field(gt=0)
     height_px: int = Field(gt=0)
@@ -22,7 +34,9 @@ class CameraIntrinsics(BaseModel):
     focal_y_px: Positive
     centre_x_px: float
     centre_y_px: float
-    distortion: tuple[float, ...] = Field(default=(), description="OpenCV order: k1, k2, p1, p2, k3, …")
+    distortion: Distortion = Field(
+        default=(), description="OpenCV order: k1, k2, p1, p2, k3, …; 0, 4, 5, 8, 12 or 14 values"
+    )
 
 
 class CameraMount(BaseModel):
@@ -31,7 +45,7 @@ class CameraMount(BaseModel):
     The vehicle's frame: x forward, y right, z down, origin on the road under the reference point.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: str = Field(min_length=1, description="changes whenever the camera was moved or calibrated anew")
     reference_point: str = Field(
@@ -54,7 +68,7 @@ class CameraMount(BaseModel):
 class Camera(BaseModel):
     """One camera of a vehicle."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     camera_id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     intrinsics: CameraIntrinsics

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from tests.core.messages import drive_track_fields, observation_fields
 
+from wegewart.camera import CameraIntrinsics
 from wegewart.drive import DriveTrack
 from wegewart.identity import content_sha256
 from wegewart.observation import Observation
@@ -48,6 +49,10 @@ def test_the_likeliest_class_is_the_most_probable() -> None:
     [
         ({"id": "00000000-0000-5000-8000-000000000000"}, "is not the one that follows"),
         ({"captured_at": "2026-05-04T10:00:00"}, "timezone"),
+        ({"captured_at": "0001-01-01T00:00:00+02:00"}, "outside the years 2000 to 2099"),
+        ({"captured_at": "1980-01-06T00:00:00Z"}, "outside the years 2000 to 2099"),
+        ({"captured_at": "2100-01-01T00:00:00Z"}, "outside the years 2000 to 2099"),
+        ({"captured_at": "9999-12-31T23:59:59-02:00"}, "outside the years 2000 to 2099"),
         ({"evidence": EVIDENCE}, "either evidence or no_evidence_reason"),
         ({"no_evidence_reason": None}, "either evidence or no_evidence_reason"),
         ({"class_probabilities": {"D40": 0.8, "D20": 0.4}}, "at most 1 together"),
@@ -104,6 +109,29 @@ STRETCH = drive_track_fields()["stretches"][0]
 def test_a_faulty_drive_track_is_refused_with_the_reason(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         DriveTrack.model_validate(drive_track_fields(**changes))
+
+
+@pytest.mark.parametrize("length", [0, 4, 5, 8, 12, 14])
+def test_distortion_has_a_length_of_opencv(length: int) -> None:
+    intrinsics = drive_track_fields()["cameras"][0]["intrinsics"]
+    assert len(CameraIntrinsics(**intrinsics, distortion=(0.1,) * length).distortion) == length
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"distortion": (0.1,)}, "distortion has 1 values"),
+        ({"distortion": (0.1,) * 6}, "OpenCV's model knows 0, 4, 5, 8, 12, 14"),
+        ({"distortion": (0.1, float("nan"), 0.0, 0.0)}, "finite"),
+        ({"centre_x_px": float("inf")}, "finite"),
+        ({"focal_x_px": float("inf")}, "finite"),
+    ],
+    ids=["one", "six", "nan", "centre", "focal"],
+)
+def test_intrinsics_that_map_nothing_are_refused(changes: dict[str, Any], complaint: str) -> None:
+    intrinsics = drive_track_fields()["cameras"][0]["intrinsics"]
+    with pytest.raises(ValidationError, match=complaint):
+        CameraIntrinsics(**(intrinsics | changes))
 
 
 def test_an_open_drive_needs_no_count_yet() -> None:
