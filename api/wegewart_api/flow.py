@@ -241,9 +241,12 @@ def _withdraw(connection: Connection, key: PassKey, ids: list[UUID], now: dateti
     """Mark defects that the newer model did not see; their tickets stay, with a note for who handles them."""
     ledger.withdraw_defects(connection, key.tenant_id, ids, now)
     ledger.add_events(connection, key.tenant_id, [(each, _event("withdrawn", key, now)) for each in ids])
-    for ticket in tickets.last_tickets(connection, key.tenant_id, ids).values():
-        note = TicketEvent(NOTED, ticket.state, ticket.state, SYSTEM, now, reason="withdrawn")
-        tickets.record(connection, key.tenant_id, ticket.id, note)
+    last = {ticket.id for ticket in tickets.last_tickets(connection, key.tenant_id, ids).values()}
+    for ticket_id in sorted(last):
+        ticket = tickets.ticket_for_update(connection, key.tenant_id, ticket_id)
+        if ticket is not None:
+            note = TicketEvent(NOTED, ticket.state, ticket.state, SYSTEM, now, reason="withdrawn")
+            tickets.record(connection, key.tenant_id, ticket.id, note)
 
 
 def _event(kind: str, key: PassKey, now: datetime) -> DefectEvent:
@@ -275,12 +278,27 @@ def _propose(
             tickets.open_ticket(connection, key.tenant_id, each, face, event)
             proposed += 1
         elif decision.proposal is Proposal.REOPEN and ticket is not None:
-            event = act(ticket.state, TicketAction.REOPEN, SYSTEM, now, decision.reason)
-            tickets.record(connection, key.tenant_id, ticket.id, event)
+            _reopen(connection, key, believed, ticket, rules, now)
         elif ticket is not None and ticket.state is TicketState.NEW and ticket.face != face:
             faces[ticket.id] = face
     tickets.follow_defect(connection, key.tenant_id, faces, now)
     return proposed
+
+
+def _reopen(
+    connection: Connection,
+    key: PassKey,
+    believed: Believed,
+    ticket: StoredTicket,
+    rules: FlowRules,
+    now: datetime,
+) -> None:
+    """Open a ticket again, unless a person has decided otherwise since it was read."""
+    fresh = tickets.ticket_for_update(connection, key.tenant_id, ticket.id)
+    decision = propose(believed, _last(fresh), rules.taxonomy, rules.proposal, now)
+    if fresh is not None and decision.proposal is Proposal.REOPEN:
+        event = act(fresh.state, TicketAction.REOPEN, SYSTEM, now, decision.reason)
+        tickets.record(connection, key.tenant_id, fresh.id, event)
 
 
 def _believed(found: StoredDefect) -> Believed:

@@ -15,7 +15,7 @@ from tests.api.sent import OTHER_BUNDLE
 from tests.api.street_simulation import Setting
 from tests.api.town import FIRST_DRIVE, ORIGIN, SentDrive, Town
 
-from wegewart_api.auth.principal import Role
+from wegewart_api.auth.principal import Principal, Role
 from wegewart_api.database import tables
 from wegewart_api.database.engine import Database
 from wegewart_api.flow import process_pass
@@ -24,6 +24,8 @@ from wegewart_api.intake.processing import CompletePass
 from wegewart_api.settings import Settings
 from wegewart_api.streets.network import Address, Network, StreetLine
 from wegewart_api.streets.repository import store_network
+from wegewart_api.tickets.decisions import Decision, decide
+from wegewart_api.tickets.lifecycle import TicketAction
 
 STREET = Setting(streets_m=(400.0,), spacing_m=20.0, passes=3, seen=0.85, false_per_km=0.0, clumped=0.0)
 SEES_ALL = replace(STREET, seen=1.0)
@@ -204,6 +206,50 @@ def test_a_repaired_ticket_opens_again_when_a_later_drive_sees_the_damage(workin
     assert reopened["events"][-1]["reason"] == "seen_again"
     assert reopened["events"][-1]["actor_role"] == "system"
     assert Counter(each["state"] for each in listed(working, "tickets"))["reopened"] == 1
+
+
+def test_a_persons_decision_during_processing_is_kept(working: Office) -> None:
+    """The person opens the ticket again and rejects it, while processing wants to open it again itself.
+
+    On SQLite, where only one writes at a time, the person is simply first.
+    """
+    town = Town(SEES_ALL, 7)
+    send(working, town.drive(0))
+    ticket_id = UUID(listed(working, "tickets")[0]["id"])
+    admin = working.person(Role.ADMIN)
+    for action in ("confirm", "complete"):
+        admin.post(f"/api/v1/tickets/{ticket_id}/events", json={"action": action})
+    who = Principal(working.tenant("default"), Role.DISPATCHER, "A dispatcher")
+    with ThreadPoolExecutor(1) as beside:
+        with working.database.writing() as connection:
+            decide(connection, who, ticket_id, Decision(TicketAction.REOPEN), datetime.now(UTC))
+            decide(connection, who, ticket_id, Decision(TicketAction.REJECT, "not_ours"), datetime.now(UTC))
+            sending = beside.submit(send, working, town.drive(1, day=3650))
+            if not working.database.is_sqlite:
+                wait_until_somebody_waits(working.database)
+        sending.result()
+    left = admin.get(f"/api/v1/tickets/{ticket_id}").json()
+    assert left["state"] == "rejected"
+    assert [each["action"] for each in left["events"]] == [
+        "propose",
+        "confirm",
+        "complete",
+        "reopen",
+        "reject",
+    ]
+
+
+def wait_until_somebody_waits(database: Database) -> None:
+    """Until another transaction waits for a row."""
+    for _ in range(20_000):
+        with database.reading() as connection:
+            waiting = connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).scalar_one()
+        if waiting:
+            return
+    raise AssertionError("nobody ever waited")
 
 
 def test_the_place_gets_better_with_every_drive(working: Office) -> None:
