@@ -18,6 +18,7 @@ from pynmeagps.exceptions import NMEAMessageError, NMEATypeError
 
 from wegewart.drive import FixType
 from wegewart.errors import InvalidPositions
+from wegewart.wire import utc_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,11 @@ def read_fixes(path: Path, sigma_m: float) -> tuple[Fix, ...]:
     except OSError as error:
         raise InvalidPositions(f"{path}: {error.strerror}") from error
     by_time: dict[datetime, Fix] = {}
-    for fix in reader(text, sigma_m, path.name):
+    for stated in reader(text, sigma_m, path.name):
+        try:
+            fix = _checked(stated)
+        except ValueError as error:
+            raise InvalidPositions(f"{path.name}, {stated.captured_at.isoformat()}: {error}") from error
         by_time.setdefault(fix.captured_at, fix)
     if not by_time:
         raise InvalidPositions(
@@ -80,12 +85,9 @@ def parse_moment(text: str) -> datetime:
     """UTC time from ISO 8601 text that names its offset ("…Z").
 
     Raises:
-        ValueError: If the text is no time, or names no offset.
+        ValueError: If the text is no time, names no offset, or lies outside the years 2000 to 2099.
     """
-    moment = datetime.fromisoformat(text.strip())
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} names no time zone: write UTC with a Z at the end")
-    return moment.astimezone(UTC)
+    return utc_of(datetime.fromisoformat(text.strip()))
 
 
 def _csv(text: str, sigma_m: float, name: str) -> Iterator[Fix]:
@@ -95,7 +97,7 @@ def _csv(text: str, sigma_m: float, name: str) -> Iterator[Fix]:
         raise InvalidPositions(f"{name} lacks the columns {', '.join(sorted(missing))}")
     for line, row in enumerate(rows, start=2):
         try:
-            yield _fix_from_row(row, sigma_m)
+            yield _checked(_fix_from_row(row, sigma_m))
         except (ValueError, TypeError) as error:
             raise InvalidPositions(f"{name}, line {line}: {error}") from error
 
@@ -111,18 +113,16 @@ def _fix_from_row(row: dict[str, str | None], sigma_m: float) -> Fix:
         if kind is not FixType.NONE:
             raise ValueError("lat and lon are empty, but fix is not 'none'")
         lat, lon = math.nan, math.nan
-    return _checked(
-        Fix(
-            captured_at=parse_moment(row["captured_at"] or ""),
-            lat=lat,
-            lon=lon,
-            sigma_east_m=_or(number("sigma_east_m"), sigma_m),
-            sigma_north_m=_or(number("sigma_north_m"), sigma_m),
-            fix=kind,
-            heading_deg=number("heading_deg"),
-            heading_sigma_deg=number("heading_sigma_deg"),
-            speed_mps=number("speed_mps"),
-        )
+    return Fix(
+        captured_at=parse_moment(row["captured_at"] or ""),
+        lat=lat,
+        lon=lon,
+        sigma_east_m=_or(number("sigma_east_m"), sigma_m),
+        sigma_north_m=_or(number("sigma_north_m"), sigma_m),
+        fix=kind,
+        heading_deg=number("heading_deg"),
+        heading_sigma_deg=number("heading_sigma_deg"),
+        speed_mps=number("speed_mps"),
     )
 
 
@@ -131,17 +131,28 @@ def _or(stated: float | None, fallback: float) -> float:
 
 
 def _checked(fix: Fix) -> Fix:
+    """The fix with its course from 0 to 360°.
+
+    Raises:
+        ValueError: If one of its numbers is none, or cannot be what it is said to be.
+    """
+    utc_of(fix.captured_at)
     if fix.fix is FixType.NONE:
         return fix
     if not (-90 <= fix.lat <= 90 and -180 <= fix.lon <= 180):
         raise ValueError(f"lat {fix.lat}, lon {fix.lon} is no position on Earth")
-    if not (fix.sigma_east_m > 0 and fix.sigma_north_m > 0):
-        raise ValueError("an accuracy must be above 0 m")
-    if fix.heading_deg is not None:
-        if not math.isfinite(fix.heading_deg):
-            raise ValueError("heading_deg is no number")
-        return replace(fix, heading_deg=fix.heading_deg % 360.0)
-    return fix
+    for sigma_m in (fix.sigma_east_m, fix.sigma_north_m):
+        if not (math.isfinite(sigma_m) and sigma_m > 0):
+            raise ValueError(f"an accuracy of {sigma_m} m: it must be a number above 0")
+    for name in ("heading_sigma_deg", "speed_mps"):
+        value = getattr(fix, name)
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} {value} must be a number of 0 or more")
+    if fix.heading_deg is None:
+        return fix
+    if not math.isfinite(fix.heading_deg):
+        raise ValueError("heading_deg is no number")
+    return replace(fix, heading_deg=fix.heading_deg % 360.0)
 
 
 def _gpx(text: str, sigma_m: float, name: str) -> Iterator[Fix]:
@@ -154,14 +165,18 @@ def _gpx(text: str, sigma_m: float, name: str) -> Iterator[Fix]:
         if point.time is None:
             continue
         moment = point.time if point.time.tzinfo else point.time.replace(tzinfo=UTC)  # GPX times are UTC
+        try:
+            captured_at = utc_of(moment)
+        except ValueError as error:
+            raise InvalidPositions(f"{name}: {error}") from error
         yield Fix(
-            captured_at=moment.astimezone(UTC),
+            captured_at=captured_at,
             lat=point.latitude,
             lon=point.longitude,
             sigma_east_m=sigma_m,
             sigma_north_m=sigma_m,
             fix=GPX_FIX.get(point.type_of_gpx_fix or "", FixType.SINGLE),
-            speed_mps=point.speed,
+            speed_mps=None if (point.speed or 0.0) < 0 else point.speed,  # phones write -1 for "not known"
         )
 
 

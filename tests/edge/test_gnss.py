@@ -95,9 +95,30 @@ def test_csv_takes_what_is_stated_and_leaves_the_rest_unknown(tmp_path):
         ("captured_at,lat,lon\n2026-05-04T08:00:00Z,99,2\n", "no position on Earth"),
         ("captured_at,lat,lon\n2026-05-04T08:00:00Z,north,2\n", "line 2"),
         ("captured_at,lat,lon,sigma_east_m\n2026-05-04T08:00:00Z,49,11,0\n", "above 0"),
+        ("captured_at,lat,lon,sigma_east_m\n2026-05-04T08:00:00Z,49,11,nan\n", "line 2: .*accuracy of nan"),
+        ("captured_at,lat,lon,sigma_north_m\n2026-05-04T08:00:00Z,49,11,inf\n", "line 2: .*accuracy of inf"),
+        ("captured_at,lat,lon\n2026-05-04T08:00:00Z,nan,11\n", "line 2: .*no position on Earth"),
+        ("captured_at,lat,lon,heading_deg\n2026-05-04T08:00:00Z,49,11,inf\n", "heading_deg is no number"),
+        ("captured_at,lat,lon,heading_sigma_deg\n2026-05-04T08:00:00Z,49,11,-1\n", "heading_sigma_deg -1.0"),
+        ("captured_at,lat,lon,speed_mps\n2026-05-04T08:00:00Z,49,11,nan\n", "speed_mps nan"),
+        ("captured_at,lat,lon\n0001-01-01T00:00:00+01:00,49,11\n", "line 2: .*outside the years"),
         ("captured_at,lat,lon\n", "holds no position"),
     ],
-    ids=["column", "zone", "range", "number", "sigma", "empty"],
+    ids=[
+        "column",
+        "zone",
+        "range",
+        "number",
+        "sigma",
+        "sigma-nan",
+        "sigma-inf",
+        "lat-nan",
+        "heading-inf",
+        "heading-sigma",
+        "speed-nan",
+        "year-one",
+        "empty",
+    ],
 )
 def test_csv_with_a_mistake_is_refused_with_its_place(tmp_path, text, says):
     path = tmp_path / "gnss.csv"
@@ -116,6 +137,36 @@ def test_gpx_that_is_no_xml_is_refused(tmp_path):
     path = tmp_path / "track.gpx"
     path.write_text("<gpx")
     with pytest.raises(InvalidPositions, match="no GPX"):
+        read_fixes(path, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("point", "says"),
+    [
+        ('lat="nan" lon="11.57"><time>2026-05-04T08:00:00Z</time>', "no position on Earth"),
+        ('lat="91" lon="11.57"><time>2026-05-04T08:00:00Z</time>', "no position on Earth"),
+        ('lat="49" lon="11.57"><time>1970-01-01T00:00:00Z</time>', "outside the years"),
+        ('lat="49" lon="11.57"><time>2026-05-04T08:00:00Z</time><speed>nan</speed>', "speed_mps nan"),
+    ],
+    ids=["nan", "range", "unset-clock", "speed"],
+)
+def test_gpx_point_that_cannot_be_is_refused(tmp_path, point, says):
+    path = tmp_path / "track.gpx"
+    path.write_text(
+        '<gpx version="1.0" creator="test" xmlns="http://www.topografix.com/GPX/1/0">'
+        f"<trk><trkseg><trkpt {point}</trkpt></trkseg></trk></gpx>"
+    )
+    with pytest.raises(InvalidPositions, match=says):
+        read_fixes(path, 2.5)
+
+
+def test_nmea_accuracy_below_zero_is_refused(tmp_path):
+    path = tmp_path / "gnss.nmea"
+    gst = sentence("GST", time(8, 0), stdMajor=0.02, stdMinor=0.01, orient=0, stdLat=-0.5, stdLong=0.018)
+    path.write_text("\n".join([*epoch(time(8, 0), gst=False), gst]))
+    with pytest.raises(
+        InvalidPositions, match=r"gnss\.nmea, 2026-05-04T08:00:00\+00:00: .*accuracy of -0\.5"
+    ):
         read_fixes(path, 2.5)
 
 
