@@ -1,5 +1,6 @@
 """An office as a customer runs it: the commands themselves, in processes of their own, over real HTTP."""
 
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from wegewart.observation import Observation
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -141,3 +144,15 @@ def rows(reader: httpx.Client, kind: str, **filters: str) -> list[dict[str, Any]
         cursor = page.json()["next"]
         if cursor is None:
             return found
+
+
+def contents(reader: httpx.Client) -> dict[str, str]:
+    """Hash of every stored observation as it was sent, by its id."""
+    return {
+        row["id"]: hashlib.sha256(
+            json.dumps(
+                {k: v for k, v in row.items() if k in Observation.model_fields}, sort_keys=True
+            ).encode()
+        ).hexdigest()
+        for row in rows(reader, "observations")
+    }

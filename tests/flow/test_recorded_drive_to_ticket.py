@@ -4,10 +4,7 @@ The tests of this file share one office and run in their order, as a customer's 
 """
 
 import hashlib
-import json
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 from tests.browser_fixture import visit
-from tests.flow.running_office import ROOT, SAMPLE, RunningOffice, Vehicle, rows
+from tests.flow.running_office import ROOT, SAMPLE, RunningOffice, Vehicle, contents, rows
 
 from wegewart.observation import Observation
 
@@ -39,16 +36,6 @@ def second_pass(office: RunningOffice, first_pass: dict[str, Any]) -> dict[str, 
 def reader(office: RunningOffice) -> Iterator[httpx.Client]:
     with office.reader() as client:
         yield client
-
-
-def contents(reader: httpx.Client) -> dict[str, str]:
-    """Hash of every stored observation's content, without the defect it belongs to."""
-    return {
-        row["id"]: hashlib.sha256(
-            json.dumps({k: v for k, v in row.items() if k != "defect_id"}, sort_keys=True).encode()
-        ).hexdigest()
-        for row in rows(reader, "observations")
-    }
 
 
 def test_every_frame_is_read_and_every_observation_arrives(
@@ -88,7 +75,7 @@ def test_a_second_drive_recognises_four_of_five_damages_it_sees_again(
     score = score_merging(seen, read_truth(SAMPLE / "truth.csv"))
     assert score.seen_again >= 3  # how many depends on the model in use
     assert score.merged_second_pass >= 0.8 * score.seen_again, score
-    assert score.wrong_merges <= 0.1 * score.seen_again + 1, score
+    assert score.wrong_merges <= 0.1 * score.seen_again, score
 
 
 @pytest.mark.usefixtures("second_pass")
@@ -109,26 +96,6 @@ def test_replayed_without_its_outbox_nothing_changes(
     assert again["delivery"]["known"] == second_pass["observations"] + 1  # and the drive itself
     assert contents(reader) == before
     assert rows(reader, "tickets") == tickets
-
-
-@pytest.mark.parametrize("after_s", [1.5, 6.0])
-@pytest.mark.usefixtures("second_pass")
-def test_killed_anywhere_and_started_again_the_office_holds_the_same(
-    office: RunningOffice, reader: httpx.Client, after_s: float
-) -> None:
-    before = contents(reader)
-    vehicle = Vehicle.of(office, f"killed-after-{after_s}")
-    replay = subprocess.Popen(
-        vehicle.replay_command(SAMPLE / "pass-1"),
-        env=office.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    time.sleep(after_s)  # a moment in another process's life
-    replay.kill()
-    replay.wait()
-    assert vehicle.replay(SAMPLE / "pass-1")["delivered"]
-    assert contents(reader) == before
 
 
 @pytest.mark.usefixtures("second_pass")
