@@ -16,6 +16,7 @@ UV := .cache/uv/bin/uv
 VENV := .venv/.ready
 DEMO_VENV := .demo/venv/.ready
 DASHBOARD := api/wegewart_api/dashboard/static/built/.ready
+NODE_MODULES := api/dashboard/node_modules/.ready
 DASHBOARD_SOURCES := $(shell find api/dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 EXTRAS := inference edge api datasets train dev
 export UV_PYTHON_DOWNLOADS := never
@@ -29,7 +30,7 @@ help: ## list the targets
 setup: $(VENV) ## .venv with everything (torch included, about 6 GB)
 
 demo: $(DEMO_VENV) $(DASHBOARD) ## the whole chain on real photographs, then keep serving (ONESHOT=1 ends after the summary)
-	.demo/venv/bin/python demo/run.py $(if $(ONESHOT),--oneshot) $(if $(PORT),--port $(PORT))
+	.demo/venv/bin/python demo/run.py $(if $(filter 1 yes true,$(ONESHOT)),--oneshot) $(if $(PORT),--port $(PORT))
 
 test: $(VENV) system $(DASHBOARD) ## format, lint, types, import contracts, then every test
 	@$(MAKE) --no-print-directory static
@@ -57,9 +58,9 @@ dashboard: $(DASHBOARD) ## build the dashboard's script and styles
 # What the tests start for real: a PostgreSQL cluster of their own with PostGIS, and a browser.
 system:
 	@missing=(); \
-	[ -x /usr/lib/postgresql/15/bin/initdb ] || missing+=(postgresql-15); \
-	[ -e /usr/share/postgresql/15/extension/postgis.control ] || missing+=(postgresql-15-postgis-3); \
-	[ -x /usr/bin/chromium ] || missing+=(chromium); \
+	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql); \
+	compgen -G '/usr/share/postgresql/*/extension/postgis.control' >/dev/null || missing+=(postgresql-postgis); \
+	command -v chromium >/dev/null || missing+=(chromium); \
 	if [ $${#missing[@]} -gt 0 ]; then \
 	  echo "make: installing from Debian, because the tests start them: $${missing[*]}"; \
 	  run=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
@@ -89,10 +90,16 @@ $(DEMO_VENV): $(UV) requirements/edge.txt requirements/api.txt pyproject.toml
 	$(UV) pip install --quiet --python .demo/venv/bin/python --no-deps --editable .
 	@touch $@
 
-$(DASHBOARD): $(DASHBOARD_SOURCES)
-	@command -v npm >/dev/null || { echo "make: the dashboard is built with Node 20.19 or later, and npm is not here" >&2; exit 1; }
-	@echo "make: building the dashboard (npm ci, vite)"
-	cd api/dashboard && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+$(NODE_MODULES): api/dashboard/package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null \
+	  || { echo "make: the dashboard is built with Node 20.19 or later and npm; here is $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
+	@echo "make: fetching the dashboard's packages (npm ci)"
+	cd api/dashboard && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(DASHBOARD): $(NODE_MODULES) $(DASHBOARD_SOURCES)
+	@echo "make: building the dashboard (vite)"
+	cd api/dashboard && npm run --silent build
 	@touch $@
 
 lock: $(UV) ## resolve requirements/*.txt anew: all.txt first, then each extra under its versions

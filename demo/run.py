@@ -60,6 +60,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--port", type=int, default=0, help="port to serve on (default: a free one)")
     parser.add_argument("--store", type=Path, help="folder for the store (default: a fresh one under .demo)")
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C: the office is stopped too
     started_s = time.monotonic()
     with serving(fresh_store(arguments.store), arguments.port) as office:
         replayed = [replay(drive_pass, office) for drive_pass in PASSES]
@@ -115,7 +116,10 @@ def serving(store: Path, port: int) -> Iterator[Office]:
             yield Office(store, ready["url"], ready.get("setup_url"), reader)
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        try:
+            server.wait(timeout=30)  # longer than it waits for its own requests
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 def wait_until_ready(server: "subprocess.Popen[bytes]", ready_file: Path, log_file: Path) -> dict[str, Any]:

@@ -22,6 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WegewartError as error:
         print(f"wegewart-infer: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("wegewart"):
+            raise
+        print(f"wegewart-infer: {error.name} is missing: install wegewart[inference]", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

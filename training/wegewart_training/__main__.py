@@ -21,6 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WegewartError as error:
         print(f"wegewart-train: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("wegewart"):
+            raise
+        print(f"wegewart-train: {error.name} is missing: install wegewart[train]", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
             "wegewart-train: interrupted; the same command goes on after the last finished epoch",
@@ -51,6 +56,9 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export = commands.add_parser("export", help="write the best checkpoint of a run as a model bundle")
     export.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     export.add_argument("--out", type=Path, required=True, help="for example models/NAME-VERSION-fp32")
+    export.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="of the graph (default fp32)"
+    )
     export.add_argument(
         "--recipe", type=Path, help="the run's recipe (default: by its name in training/recipes)"
     )
@@ -89,6 +97,7 @@ def _export(arguments: argparse.Namespace) -> int:
     options = ExportOptions(
         heads=tuple(HeadKind) if arguments.head == "auto" else (HeadKind(arguments.head),),
         image_px=arguments.image_px,
+        precision=arguments.precision,
         unfinished=arguments.unfinished,
         notes=tuple(arguments.note),
     )
