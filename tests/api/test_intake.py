@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, func, select
 from tests.api.office import DEFAULT, Office, TestClient, problem
-from tests.api.sent import DRIVE_ID, OTHER_BUNDLE, drive_number, observation, track
+from tests.api.sent import BUNDLE, DRIVE_ID, OTHER_BUNDLE, drive_number, observation, track
 
 from wegewart.damage import shipped_taxonomy
 from wegewart.geo import Datum
@@ -421,6 +421,32 @@ def test_another_bundle_supersedes_once_it_is_complete_and_not_before(office: Of
         OTHER_BUNDLE["id"]: False,
     }
     assert [one.bundle_sha256 for one in office.processed[-1].superseded] == [track()["bundle"]["sha256"]]
+
+
+def test_passes_over_one_drive_that_arrive_in_any_order_at_once_never_block_each_other(
+    office: Office,
+) -> None:
+    box = office.device()
+    bundles = [
+        BUNDLE,
+        OTHER_BUNDLE,
+        {"id": "third", "sha256": "0f" * 32},
+        {"id": "fourth", "sha256": "ef" * 32},
+    ]
+    answers: list[int] = []
+
+    def run(turn: int) -> None:
+        for revision in range(1, 6):
+            order = bundles if (turn + revision) % 2 else bundles[::-1]
+            sent = [track(made=0, bundle=one, revision=revision + 5 * turn) for one in order]
+            answers.append(announce(box, *sent).status_code)
+
+    threads = [threading.Thread(target=run, args=(turn,)) for turn in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 15
 
 
 def test_what_arrives_late_for_a_superseded_pass_is_superseded_at_once(office: Office) -> None:

@@ -97,7 +97,8 @@ def _process(database: Database, process: ProcessPass, key: PassKey, now: dateti
             return False
     with database.writing() as connection:
         wait_for_turn(connection, f"defects of {key.tenant_id}")
-        if not repository.is_complete(connection, key, lock=True):
+        repository.lock_passes_of_drive(connection, key)
+        if not repository.is_complete(connection, key):
             return False
         superseded = repository.supersede_others(connection, key, now)
         process(connection, CompletePass(key, tuple(superseded)))

@@ -143,6 +143,24 @@ def find_pass(connection: Connection, key: PassKey, *, for_update: bool = False)
     return _pass(row) if row is not None else None
 
 
+def lock_passes_of_drive(connection: Connection, key: PassKey) -> None:
+    """Let nobody else change the passes over a drive until the transaction ends.
+
+    Everybody who changes several passes locks them in the order of `in_order_of_locks`: none deadlock.
+    """
+    connection.execute(
+        select(drive_pass.c.bundle_sha256)
+        .where(drive_pass.c.tenant_id == key.tenant_id, drive_pass.c.drive_id == key.drive_id)
+        .order_by(drive_pass.c.bundle_sha256)
+        .with_for_update()
+    ).all()
+
+
+def in_order_of_locks(key: PassKey) -> tuple[UUID, str]:
+    """Sort key of passes in the order in which they are locked."""
+    return key.drive_id, key.bundle_sha256
+
+
 def add_pass(connection: Connection, key: PassKey, values: Mapping[str, Any]) -> bool:
     """Store a pass; False if it was there."""
     row = {
@@ -188,10 +206,10 @@ def passes_to_process(connection: Connection) -> list[PassKey]:
     return [PassKey(row.tenant_id, row.drive_id, row.bundle_sha256) for row in rows]
 
 
-def is_complete(connection: Connection, key: PassKey, *, lock: bool = False) -> bool:
-    """Whether a pass is closed, whole and not processed; with `lock` nobody else changes it meanwhile."""
+def is_complete(connection: Connection, key: PassKey) -> bool:
+    """Whether a pass is closed, whole and not processed."""
     query = select(drive_pass.c.observations_made).where(_is(key), _waiting())
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(query).one_or_none()
     return row is not None and count_observations(connection, key) >= row.observations_made
 
 
@@ -215,7 +233,9 @@ def supersede_others(connection: Connection, key: PassKey, now: datetime) -> lis
             )
         )
     )
-    taken_over = [PassKey(key.tenant_id, key.drive_id, row.bundle_sha256) for row in others]
+    taken_over = sorted(
+        (PassKey(key.tenant_id, key.drive_id, row.bundle_sha256) for row in others), key=in_order_of_locks
+    )
     for other in taken_over:
         supersede(connection, other, now)
     return taken_over

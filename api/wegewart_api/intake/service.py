@@ -71,12 +71,17 @@ def accept_drives(
     _refuse_foreign(who, items)
     outcomes = [
         _invalid(index, item.named, item.detail)
-        if isinstance(item, Unreadable)
-        else _accept_drive_or_refuse(connection, who, index, item, now)
         for index, item in enumerate(items)
+        if isinstance(item, Unreadable)
     ]
+    readable = _readable(items)
+    for index, item in sorted(
+        readable, key=lambda pair: repository.in_order_of_locks(_key(who.tenant_id, pair[1]))
+    ):
+        outcomes.append(_accept_drive_or_refuse(connection, who, index, item, now))
     return Accepted(
-        outcomes, {_key(who.tenant_id, item) for item in items if not isinstance(item, Unreadable)}
+        sorted(outcomes, key=lambda outcome: outcome.index),
+        {_key(who.tenant_id, item) for item in items if not isinstance(item, Unreadable)},
     )
 
 
@@ -177,7 +182,7 @@ def _taxonomy_mistake(item: Observation, taxonomy: Taxonomy) -> str | None:
 
 def _tell_passes(connection: Connection, touched: set[PassKey], grown: set[PassKey], now: datetime) -> None:
     """What arrives for a pass that was taken over is taken over at once; any other is processed (again)."""
-    for key in sorted(touched, key=lambda key: (key.drive_id, key.bundle_sha256)):
+    for key in sorted(touched, key=repository.in_order_of_locks):
         known = repository.find_pass(connection, key, for_update=True)
         if known is not None and known.superseded_at is not None:
             repository.supersede(connection, key, now)
