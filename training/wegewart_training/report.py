@@ -30,7 +30,8 @@ th,td{border:1px solid #bbb;padding:.25rem .6rem;text-align:right}
 th:first-child{text-align:left}
 thead th{background:#eee}
 small{color:#555}
-.plots,.sheet{display:flex;flex-wrap:wrap;gap:1rem}
+.plots,.sheet,.tables{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
+.tables{column-gap:2rem}
 figure{margin:0}
 .sheet img{width:300px;height:225px}
 .plot{max-width:100%}
@@ -98,8 +99,7 @@ def _section(one: Evaluation, pair: Comparison | None) -> str:
     parts = [
         f"<h2>{escape(one.name)}</h2>",
         f"<p>{len(one.images)} Bilder / images, {one.draws.units} {one.draws.unit}</p>",
-        _classes(one) + _parts(one) + _confusion(one) if one.has_truth else "",
-        "" if pair is None else _differences(pair),
+        f'<div class="tables">{_tables(one, pair)}</div>',
         f'<div class="plots">{plots}</div>',
         "<h3>Schlimmste falsche Kästen / Worst false boxes</h3>",
         "<p><small>Orange: gefunden / found; blau / blue: Schaden / damage</small></p>",
@@ -111,6 +111,11 @@ def _section(one: Evaluation, pair: Comparison | None) -> str:
             picture_sheet(worst_misses(one), one.codes),
         ]
     return "".join(parts)
+
+
+def _tables(one: Evaluation, pair: Comparison | None) -> str:
+    own = _classes(one) + _parts(one) + _confusion(one) if one.has_truth else ""
+    return own + ("" if pair is None else _differences(pair))
 
 
 def _classes(one: Evaluation) -> str:

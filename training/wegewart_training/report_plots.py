@@ -55,7 +55,7 @@ def reliability_diagram(evaluation: Evaluation) -> str:
 
 def false_boxes(curves: Sequence[tuple[str, Curve]]) -> str:
     """False boxes per image over recall, one line per model."""
-    figure, axes = _axes("Recall", "falsche Kästen je Bild / false boxes per image")
+    figure, axes = _axes("Recall", "falsche Kästen je Bild / false per image")
     for index, (name, curve) in enumerate(curves):
         if len(curve.recall):
             axes.plot(curve.recall, np.maximum(curve.false_per_image, 1e-3), LINES[index], label=name)
@@ -66,7 +66,7 @@ def false_boxes(curves: Sequence[tuple[str, Curve]]) -> str:
 
 def false_alarms(sound: Evaluation | Comparison, labelled: Sequence[Evaluation | Comparison]) -> str:
     """Share of undamaged photographs with a box, over the recall on all labelled photographs."""
-    figure, axes = _axes("Recall (alle / all)", "unbeschädigt mit Kasten / undamaged with a box")
+    figure, axes = _axes("Recall (alle / all)", "Bilder mit Kasten / images with a box")
     if isinstance(sound, Comparison):
         ours, other = pooled_curves([one for one in labelled if isinstance(one, Comparison)])
         sides = [(sound.ours, ours), (sound.other, other)]
@@ -75,6 +75,7 @@ def false_alarms(sound: Evaluation | Comparison, labelled: Sequence[Evaluation |
     for index, (side, curve) in enumerate(sides):
         axes.plot(curve.recall, false_alarm_curve(side.judged, curve), LINES[index], label=side.model)
     _unit(axes)
+    axes.set_title("Anteil unbeschädigter Bilder / share of undamaged images", fontsize=8)
     return _picture(figure, axes, "Anteil unbeschädigter Bilder mit Kasten über Recall")
 
 

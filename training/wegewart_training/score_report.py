@@ -90,10 +90,11 @@ def share(alarms: FalseAlarms) -> str:
 
 
 def difference(gap: Difference) -> str:
-    """Signed difference and its interval."""
-    if isinstance(gap.interval, tuple):
-        return f"{gap.value:+.3f} [{gap.interval[0]:+.3f}, {gap.interval[1]:+.3f}]"
-    return f"{gap.value:+.3f}"
+    """Signed difference and its interval; counts of images whole."""
+    digits = 0 if max(abs(value) for value in (gap.value, *(gap.interval or ()))) > 1 else 3
+    if gap.interval is None:
+        return f"{gap.value:+.{digits}f}"
+    return f"{gap.value:+.{digits}f} [{gap.interval[0]:+.{digits}f}, {gap.interval[1]:+.{digits}f}]"
 
 
 def number(value: float | int | None) -> str:
