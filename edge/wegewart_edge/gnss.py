@@ -18,7 +18,7 @@ from pynmeagps.exceptions import NMEAMessageError, NMEATypeError
 
 from wegewart.drive import FixType
 from wegewart.errors import InvalidPositions
-from wegewart.wire import utc_of
+from wegewart.wire import EARLIEST, utc_of
 
 logger = logging.getLogger(__name__)
 
@@ -200,8 +200,8 @@ def _nmea(text: str, sigma_m: float, name: str) -> Iterator[Fix]:
         elif day is not None and last is not None and epoch.at < last:
             day += timedelta(days=1)  # past midnight without a date of its own
         last = epoch.at
-        if day is None:
-            continue  # no date yet: the epoch cannot be placed in time
+        if day is None or day < EARLIEST.date():
+            continue  # no date yet, or that of a receiver just switched on (1980-01-06): no place in time
         fix = _fix_from_epoch(epoch, day, sigma_m)
         if fix is not None:
             yield fix
