@@ -8,17 +8,17 @@ import csv
 import hashlib
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wegewart.camera import Camera
 from wegewart.errors import InvalidDrive
 from wegewart.geo import Datum
-from wegewart.wire import Identifier
+from wegewart.wire import Identifier, UtcDatetime
 from wegewart_edge.gnss import parse_moment
 from wegewart_edge.video_reader import VideoReader
 from wegewart_inference.frame import BrokenFrame, Frame
@@ -27,15 +27,29 @@ from wegewart_inference.sources import image_frame
 NAMED_AT_MOST = 5  # missing files in one message
 
 
+def _within(named: str) -> str:
+    """A path that stays in the drive's folder; links within it may lead where their owner wants.
+
+    Raises:
+        ValueError: If it is absolute or climbs up.
+    """
+    if Path(named).is_absolute() or ".." in Path(named).parts:
+        raise ValueError(f"{named!r} leads out of the drive's folder: name a path within it")
+    return named
+
+
+Within = Annotated[str, AfterValidator(_within)]
+
+
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FramesTable(_Table):
     """[frames]: where the pictures are."""
 
-    images: str | None = None
-    video: str | None = None
+    images: Within | None = None
+    video: Within | None = None
     time_sigma_s: float = Field(default=0.02, ge=0, description="of the stamps against the receiver's clock")
 
     @model_validator(mode="after")
@@ -48,7 +62,7 @@ class FramesTable(_Table):
 class GnssTable(_Table):
     """[gnss]: where the positions are, and where the antenna sat."""
 
-    file: str
+    file: Within
     antenna_forward_m: float = 0.0
     antenna_right_m: float = 0.0
     sigma_m: Annotated[float, Field(gt=0)] = 2.5
@@ -60,7 +74,7 @@ class DriveFile(_Table):
     format: Literal[1]
     drive_id: UUID
     device_id: Identifier
-    started_at: AwareDatetime
+    started_at: UtcDatetime
     datum: Datum
     frames: FramesTable
     gnss: GnssTable
@@ -103,7 +117,7 @@ class RecordedDrive:
     @property
     def started_at(self) -> datetime:
         """Start in UTC."""
-        return self.about.started_at.astimezone(UTC)
+        return self.about.started_at
 
     @property
     def gnss_path(self) -> Path:
@@ -155,18 +169,20 @@ def _read_about(path: Path) -> DriveFile:
 
 def _read_frames(path: Path, about: DriveFile) -> tuple[FrameEntry, ...]:
     which = "file" if about.frames.images is not None else "frame_index"
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = {"sequence", "camera_id", "captured_at", which} - set(rows.fieldnames or ())
-        if missing:
-            raise InvalidDrive(f"{path} lacks the columns {', '.join(sorted(missing))}")
-        entries: list[FrameEntry] = []
-        for row in rows:
-            try:
-                entries.append(_entry(row, which, about))
-                _check_order(entries)
-            except (ValueError, TypeError, AttributeError) as error:
-                raise InvalidDrive(f"{path}, line {rows.line_num}: {error}") from error
+    try:
+        rows = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidDrive(f"{path} cannot be read: {error}; save it as UTF-8") from error
+    missing = {"sequence", "camera_id", "captured_at", which} - set(rows.fieldnames or ())
+    if missing:
+        raise InvalidDrive(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    entries: list[FrameEntry] = []
+    for row in rows:
+        try:
+            entries.append(_entry(row, which, about))
+            _check_order(entries)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidDrive(f"{path}, line {rows.line_num}: {error}") from error
     if not entries:
         raise InvalidDrive(f"{path} lists no frame")
     return tuple(entries)
@@ -180,10 +196,10 @@ def _entry(row: dict[str, str], which: str, about: DriveFile) -> FrameEntry:
     if sequence < 0 or not named:
         raise ValueError(f"sequence must be 0 or more and {which} must not be empty")
     if which == "frame_index":
+        if int(named) < 0:
+            raise ValueError(f"frame_index {named} must be 0 or more")
         return FrameEntry(sequence, camera_id, parse_moment(row["captured_at"]), frame_index=int(named))
-    if Path(named).is_absolute() or ".." in Path(named).parts:
-        raise ValueError(f"file {named!r} leads out of the drive's folder")
-    return FrameEntry(sequence, camera_id, parse_moment(row["captured_at"]), file=named)
+    return FrameEntry(sequence, camera_id, parse_moment(row["captured_at"]), file=_within(named))
 
 
 def _check_order(entries: list[FrameEntry]) -> None:

@@ -53,8 +53,28 @@ def test_images_are_not_needed_where_boxes_are_given(make_drive):
         ("height_m = 1.3", "height_m = 1.3\nhight_sigma_m = 0.1", "hight_sigma_m"),
         ('datum = "WGS84"', 'datum = "DHDN"', "datum"),
         ("height_m = 1.3", "height_m = -1.3", "height_m"),
+        ('images = "images"', 'images = "../images"', r"frames\.images: .*leads out"),
+        ('images = "images"', 'images = "/images"', r"frames\.images: .*leads out"),
+        ('images = "images"', 'video = "images/../../front.mp4"', r"frames\.video: .*leads out"),
+        ('file = "gnss.csv"', 'file = "/etc/passwd"', r"gnss\.file: .*leads out"),
+        ('file = "gnss.csv"', 'file = "gnss.csv"\nsigma_m = inf', r"gnss\.sigma_m: .*finite"),
+        ("focal_x_px = 368.0", "focal_x_px = 368.0\ndistortion = [0.1]", "distortion has 1 values"),
+        ("2026-05-04T08:00:00Z", "0001-01-01T00:00:00+02:00", "started_at: .*outside the years"),
     ],
-    ids=["format", "two-sources", "misspelt", "datum", "height"],
+    ids=[
+        "format",
+        "two-sources",
+        "misspelt",
+        "datum",
+        "height",
+        "images-above",
+        "images-absolute",
+        "video-above",
+        "gnss-absolute",
+        "sigma",
+        "distortion",
+        "year-one",
+    ],
 )
 def test_mistake_in_drive_toml_is_named(make_drive, old, new, says):
     with pytest.raises(InvalidDrive, match=says):
@@ -79,6 +99,21 @@ def test_mistake_in_frames_csv_is_named_with_its_line(make_drive, row, says):
         file.write(row + "\n")
     with pytest.raises(InvalidDrive, match=f"line 14: .*{says}"):
         read_drive(folder)
+
+
+def test_frames_csv_of_another_encoding_is_refused_with_what_to_do(make_drive):
+    folder = make_drive()
+    text = (folder / "frames.csv").read_text()
+    (folder / "frames.csv").write_text(text.replace("0003.jpg", "Stra\u00dfe.jpg"), encoding="latin-1")
+    with pytest.raises(InvalidDrive, match=r"frames\.csv cannot be read: .*save it as UTF-8"):
+        read_drive(folder)
+
+
+def test_link_within_the_folder_may_lead_out_of_it(make_drive):
+    folder = make_drive()
+    (folder / "images").rename(folder.parent / "elsewhere")
+    (folder / "images").symlink_to(folder.parent / "elsewhere")
+    assert len(read_drive(folder).frames) == 12
 
 
 def test_frame_of_another_size_is_broken_because_its_pixels_mean_other_places(make_drive):
