@@ -93,6 +93,8 @@ def process_pass(
     track = intake.track_of_pass(connection, key)
     observations = intake.observations_of_pass(connection, key)
     around = box_of(track, observations)
+    if complete.given_up:
+        return _give_up(connection, key, around, rules, now)
     known = _known_around(connection, key, around)
     compared = compare_drive(track, observations, known, rules.matching, rules.visibility)
     sighted = _with_earlier_assignments(connection, key, compared.sighted, known)
@@ -115,6 +117,17 @@ def process_pass(
         tickets=proposed,
     )
     logger.info("drive %s: %s", key.drive_id, outcome)
+    return outcome
+
+
+def _give_up(
+    connection: Connection, key: PassKey, around: Box | None, rules: FlowRules, now: datetime
+) -> PassOutcome:
+    """Take back all that a pass said, because the vehicle took it back."""
+    left = set(ledger.leave_defects(connection, key))
+    withdrawn = _refresh(connection, key, left, _finder(connection, key, around), rules, now)
+    outcome = PassOutcome(0, 0, 0, 0, withdrawn, 0)
+    logger.info("drive %s given up: %s", key.drive_id, outcome)
     return outcome
 
 

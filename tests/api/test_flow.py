@@ -192,6 +192,22 @@ def test_another_models_pass_takes_over_and_withdraws_what_it_does_not_see(worki
     ]
 
 
+def test_what_a_vehicle_takes_back_leaves_its_defects(working: Office) -> None:
+    town = Town(SEES_ALL, 6)
+    first, second = town.drive(0), town.drive(1)
+    send(working, first)
+    before = everything(working)["defect_look"]
+    send(working, second)
+    send(working, SentDrive(second.track | {"revision": 2, "state": "superseded"}, [], []))
+    assert everything(working)["defect_look"] == before
+    found = defect_of(working)
+    assert all(found[each["id"]] is None for each in second.observations)
+    assert {each["drive_count"] for each in listed(working, "defects")} == {1}
+    send(working, SentDrive(first.track | {"revision": 2, "state": "superseded"}, [], []))
+    assert listed(working, "defects") == []
+    assert len(listed(working, "defects", status="withdrawn")) == len(first.observations)
+
+
 def test_a_repaired_ticket_opens_again_when_a_later_drive_sees_the_damage(working: Office) -> None:
     town = Town(SEES_ALL, 7)
     send(working, town.drive(0))

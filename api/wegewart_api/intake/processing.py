@@ -26,10 +26,12 @@ LONGEST_PAUSE = timedelta(hours=6)  # a pass that fails always costs four attemp
 
 @dataclass(frozen=True)
 class CompletePass:
-    """A pass that is closed and whole, and the passes of the same drive from which it has just taken over."""
+    """A pass that is closed and whole, and those of the same drive from which it has just taken over."""
 
     key: PassKey
     superseded: tuple[PassKey, ...] = field(default=())
+    given_up: bool = False
+    """The vehicle took it back: what it said of defects is to be taken back too."""
 
 
 ProcessPass = Callable[[Connection, CompletePass], object]
@@ -93,15 +95,18 @@ class WaitingPasses:
 
 def _process(database: Database, process: ProcessPass, key: PassKey, now: datetime) -> bool:
     with database.reading() as connection:  # most batches complete nothing: then nobody waits for a lock
-        if not repository.is_complete(connection, key):
+        if not (repository.is_complete(connection, key) or repository.is_given_up(connection, key)):
             return False
     with database.writing() as connection:
         wait_for_turn(connection, f"defects of {key.tenant_id}")
         repository.lock_passes_of_drive(connection, key)
-        if not repository.is_complete(connection, key):
+        if repository.is_given_up(connection, key):
+            process(connection, CompletePass(key, given_up=True))
+        elif repository.is_complete(connection, key):
+            superseded = repository.supersede_others(connection, key, now)
+            process(connection, CompletePass(key, tuple(superseded)))
+        else:
             return False
-        superseded = repository.supersede_others(connection, key, now)
-        process(connection, CompletePass(key, tuple(superseded)))
         repository.mark_processed(connection, key, now)
     logger.info("drive %s processed", key.drive_id)
     return True

@@ -187,7 +187,7 @@ def track_of_pass(connection: Connection, key: PassKey) -> DriveTrack:
 
 
 def passes_to_process(connection: Connection) -> list[PassKey]:
-    """Passes that are complete and not processed, in the order in which they were driven."""
+    """Passes that are complete or given up, and not processed, in the order in which they were driven."""
     stored = (
         select(func.count())
         .select_from(observation)
@@ -200,7 +200,7 @@ def passes_to_process(connection: Connection) -> list[PassKey]:
     )
     rows = connection.execute(
         select(drive_pass.c.tenant_id, drive_pass.c.drive_id, drive_pass.c.bundle_sha256)
-        .where(_waiting(), stored >= drive_pass.c.observations_made)
+        .where(or_(and_(_waiting(), stored >= drive_pass.c.observations_made), _given_up()))
         .order_by(drive_pass.c.started_at, drive_pass.c.drive_id)
     )
     return [PassKey(row.tenant_id, row.drive_id, row.bundle_sha256) for row in rows]
@@ -211,6 +211,11 @@ def is_complete(connection: Connection, key: PassKey) -> bool:
     query = select(drive_pass.c.observations_made).where(_is(key), _waiting())
     row = connection.execute(query).one_or_none()
     return row is not None and count_observations(connection, key) >= row.observations_made
+
+
+def is_given_up(connection: Connection, key: PassKey) -> bool:
+    """Whether the vehicle took a pass back, and what it said of defects still stands."""
+    return connection.execute(select(drive_pass.c.drive_id).where(_is(key), _given_up())).first() is not None
 
 
 def supersede_others(connection: Connection, key: PassKey, now: datetime) -> list[PassKey]:
@@ -328,6 +333,10 @@ def _waiting() -> ColumnElement[bool]:
         drive_pass.c.processed_at.is_(None),
         drive_pass.c.superseded_at.is_(None),
     )
+
+
+def _given_up() -> ColumnElement[bool]:
+    return and_(drive_pass.c.state == DriveState.SUPERSEDED.value, drive_pass.c.processed_at.is_(None))
 
 
 def _observed_by(key: PassKey) -> ColumnElement[bool]:
