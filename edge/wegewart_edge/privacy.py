@@ -6,10 +6,12 @@ give a reason instead of an image.
 
 import hashlib
 import logging
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from wegewart.observation import Evidence
 from wegewart.wire import BundleRef
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 MASK_GREY = 128  # one flat colour: nothing of what was there can be recovered
 MASK_HALO_PX = 4
+MASK_DECIMALS = 1  # a tenth of a pixel, as for the boxes of damages
+FLOAT_DECIMALS = 6  # hides that 300.0 - 0.15 * 40 is not quite 294 in floating point
 SHORTEST_STRIP_PX = 64
 
 NO_MASK_BUNDLE = "no mask bundle: without it no image is kept"
@@ -68,11 +72,9 @@ class Privacy:
             logger.exception("masking failed: %s", frame.name)
             return NoPicture(f"masking failed ({type(error).__name__}): no image is kept")
         image = frame.image.copy()
-        for x1, y1, x2, y2 in boxes_px.astype(np.float64):
-            across_px = (x2 - x1) * self._settings.mask_margin + MASK_HALO_PX
-            down_px = (y2 - y1) * self._settings.mask_margin + MASK_HALO_PX
-            left, top = max(int(x1 - across_px), 0), max(int(y1 - down_px), 0)
-            image[top : int(y2 + down_px) + 1, left : int(x2 + across_px) + 1] = MASK_GREY
+        for box_px in boxes_px.astype(np.float64):
+            left, top, right, bottom = _covered(box_px, self._settings.mask_margin)
+            image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = MASK_GREY
         return MaskedFrame(image, self._detector.bundle.ref)
 
     def picture(
@@ -102,6 +104,19 @@ class Privacy:
             mask_bundle=masked.mask_bundle,
         )
         return Picture(evidence, as_bytes)
+
+
+def _covered(box_px: npt.NDArray[np.float64], margin: float) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the pixels to cover: the box with its margin, rounded outward.
+
+    Rounded to a tenth of a pixel first: a detector's noise in the last bits must not move a border, or the
+    same frame would give another picture with another hash.
+    """
+    x1, y1, x2, y2 = (round(float(side), MASK_DECIMALS) for side in box_px)
+    across_px, down_px = (x2 - x1) * margin + MASK_HALO_PX, (y2 - y1) * margin + MASK_HALO_PX
+    left, top = (math.floor(round(side, FLOAT_DECIMALS)) for side in (x1 - across_px, y1 - down_px))
+    right, bottom = (math.ceil(round(side, FLOAT_DECIMALS)) for side in (x2 + across_px, y2 + down_px))
+    return left, top, right, bottom
 
 
 def masking_row_px(camera: RoadCamera, settings: EvidenceSettings) -> int:
