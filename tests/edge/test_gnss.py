@@ -196,7 +196,7 @@ def test_real_gpx_tracks_of_leipzig_are_in_leipzig_and_in_order(drives):
     for path in sorted((drives / "graphhopper-gpx").glob("*.gpx")):
         text = path.read_text()
         if "<time>" not in text or "<time>1970" in text:  # drawn, not driven: cannot place a frame
-            with pytest.raises(InvalidPositions, match="no position with a time|outside the years"):
+            with pytest.raises(InvalidPositions, match=r"no position with a time|outside the years"):
                 read_fixes(path, 2.5)
             continue
         fixes = read_fixes(path, 2.5)

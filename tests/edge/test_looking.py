@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from tests.inference.tiny_models import end2end_answer, write_bundle
 
-from wegewart_edge.looking import sightings_of
+from wegewart_edge.drive_reader import read_drive
+from wegewart_edge.looking import run_name, sightings_of
+from wegewart_edge.settings import GateSettings
 from wegewart_inference.detections import Detections
+from wegewart_inference.model_bundle import read_bundle
 
 CODES = ("D00", "D10", "D20", "D40")
 
@@ -43,3 +47,18 @@ def test_one_damage_is_seen_once_and_neighbours_both(second, seen):
 
 def test_no_detection_is_an_answer_too():
     assert sightings_of(Detections.none(), CODES).boxes_px.shape == (0, 4)
+
+
+def test_looks_are_kept_under_another_name_when_the_card_decides_otherwise(make_drive, tmp_path):
+    """The same graph with another threshold reports other damages: its looks must not be taken over."""
+    drive, gate = read_drive(make_drive()), GateSettings()
+    answer = end2end_answer((20, 32, 26, 37.5, 0.81, 3))
+    bundles = [
+        read_bundle(write_bundle(tmp_path / name, answer, thresholds=dict.fromkeys(CODES, threshold)))
+        for name, threshold in (("one", 0.25), ("same", 0.25), ("stricter", 0.5))
+    ]
+    assert len({bundle.card.sha256 for bundle in bundles}) == 1
+    one, same, stricter = (run_name(drive, bundle.ref, gate) for bundle in bundles)
+    assert one == same
+    assert stricter != one
+    assert run_name(drive, bundles[0].ref, GateSettings(distance_m=3.0)) != one
