@@ -91,6 +91,24 @@ def test_false_alarms_are_compared_where_both_find_as_much():
     assert (row.labelled, row.undamaged, row.recall) == ("roads test", "sound", 1.0)
     assert (row.ours_alarms.with_false_box, row.other_alarms.with_false_box) == (0, 1)
     assert row.other_alarms.share == 0.5
+    assert row.our_recall_at_thresholds == 1.0  # both are surer than 0.5
+
+
+def test_several_labelled_sets_are_also_pooled():
+    # Of three boxes in all the other finds two at its best F1; ours finds one at its thresholds.
+    few = compare(evaluation(roads(HIT), "few"), evaluation(roads([(HERE, 0, 0.6)]), "few", "other"))
+    many = compare(
+        evaluation(roads([], MISS), "many"), evaluation(roads([(HERE, 0, 0.5)], []), "many", "other")
+    )
+    sound = evaluation([image([], [], name="sound_1.jpg")], "sound")
+
+    rows = {row.labelled: row for row in at_equal_recall([few, many, compare(sound, sound)])}
+
+    assert rows.keys() == {"few", "many", "all labelled"}
+    assert rows["all labelled"].recall == pytest.approx(2 / 3)
+    assert rows["all labelled"].our_recall_at_thresholds == pytest.approx(1 / 3)
+    assert rows["all labelled"].ours_alarms is None  # ours never finds two
+    assert rows["few"].ours_alarms.with_false_box == 0
 
 
 def test_a_photograph_with_many_boxes_alarms_once():

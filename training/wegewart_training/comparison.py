@@ -60,6 +60,8 @@ class AtEqualRecall:
     other: WorkingPoint
     ours_alarms: FalseAlarms | None
     other_alarms: FalseAlarms
+    our_recall_at_thresholds: float
+    """At our own thresholds, to be held against `recall`."""
 
 
 def compare(ours: Evaluation, other: Evaluation) -> Comparison:
@@ -78,10 +80,13 @@ def at_equal_recall(comparisons: Sequence[Comparison]) -> list[AtEqualRecall]:
     """Every labelled data set, and all of them pooled, against every one without any damage."""
     labelled = [one for one in comparisons if one.ours.has_truth]
     undamaged = [one for one in comparisons if not one.ours.has_truth]
-    pairs = [(one.ours.name, curve_of(one.ours.judged), curve_of(one.other.judged)) for one in labelled]
+    sets = [(one.ours.name, [one]) for one in labelled]
     if len(labelled) > 1:
-        pairs.append((POOLED, *pooled_curves(labelled)))
-    rows = [_at_equal_recall(name, ours, other, sound) for sound in undamaged for name, ours, other in pairs]
+        sets.append((POOLED, labelled))
+    curves = [(name, pooled_curves(ones), recall_at_thresholds(ones)) for name, ones in sets]
+    rows = [
+        _at_equal_recall(name, pair, recall, sound) for sound in undamaged for name, pair, recall in curves
+    ]
     return [row for row in rows if row is not None]
 
 
@@ -95,7 +100,17 @@ def pooled(evaluations: Sequence[Evaluation]) -> Judged:
     return judge([image for one in evaluations for image in one.images])
 
 
-def _at_equal_recall(name: str, ours: Curve, other: Curve, sound: Comparison) -> AtEqualRecall | None:
+def recall_at_thresholds(labelled: Sequence[Comparison]) -> float:
+    """Our recall over several data sets together, each at our thresholds."""
+    boxes = [len(one.ours.judged.truth_images) for one in labelled]
+    found = [(one.ours.scores.recall or 0.0) * count for one, count in zip(labelled, boxes, strict=True)]
+    return sum(found) / max(sum(boxes), 1)
+
+
+def _at_equal_recall(
+    name: str, curves: tuple[Curve, Curve], our_recall: float, sound: Comparison
+) -> AtEqualRecall | None:
+    ours, other = curves
     reference = best_f1_point(other)
     if reference is None:
         return None
@@ -108,4 +123,5 @@ def _at_equal_recall(name: str, ours: Curve, other: Curve, sound: Comparison) ->
         other=reference,
         ours_alarms=None if here is None else false_alarms(sound.ours.judged, here.confidence),
         other_alarms=false_alarms(sound.other.judged, reference.confidence),
+        our_recall_at_thresholds=our_recall,
     )

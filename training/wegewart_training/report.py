@@ -179,6 +179,7 @@ def _equal_recall(comparisons: Sequence[Comparison]) -> str:
         [
             escape(row.labelled),
             f"{row.recall:.3f}",
+            f"{row.our_recall_at_thresholds:.3f}",
             "nie erreicht / never reached" if row.ours_alarms is None else share(row.ours_alarms),
             share(row.other_alarms),
         ]
@@ -187,7 +188,7 @@ def _equal_recall(comparisons: Sequence[Comparison]) -> str:
     if not rows:
         return ""
     ours, other = escape(comparisons[0].ours.model), escape(comparisons[0].other.model)
-    heads = ["Recall auf / on", "Recall", ours, other]
+    heads = ["Recall auf / on", "Recall", "an eigenen Schwellen / ours at its thresholds", ours, other]
     return _table(
         "Unbeschädigte Bilder mit Kasten bei gleichem Recall / Undamaged with a box at equal recall",
         heads,

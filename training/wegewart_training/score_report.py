@@ -74,7 +74,10 @@ def equal_recall_table(rows: Sequence[AtEqualRecall]) -> str:
             else f"ours {share(row.ours_alarms)} from {row.ours.confidence:.3f}"
         )
         other = f"other {share(row.other_alarms)} from {row.other.confidence:.3f}"
-        lines.append(f"  {row.labelled}, recall {row.recall:.3f}, on {row.undamaged}: {ours}; {other}")
+        lines.append(
+            f"  {row.labelled}, recall {row.recall:.3f}, on {row.undamaged}: {ours}; {other}; "
+            f"our recall at our thresholds {row.our_recall_at_thresholds:.3f}"
+        )
     return "\n".join(lines)
 
 
@@ -141,6 +144,7 @@ def json_equal_recall(row: AtEqualRecall) -> Mapping[str, object]:
         "at_equal_recall_on": row.labelled,
         "undamaged": row.undamaged,
         "recall": row.recall,
+        "recall_at_thresholds": row.our_recall_at_thresholds,
         "confidence": None if row.ours is None else row.ours.confidence,
         "against_confidence": row.other.confidence,
         "images": row.other_alarms.images,
