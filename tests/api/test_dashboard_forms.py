@@ -275,6 +275,47 @@ def test_a_rejection_needs_a_reason_and_keeps_what_was_typed(office):
 
 
 @pytest.mark.parametrize(
+    ("language", "told"),
+    [("de", "Sie hat 2.001 Zeichen; höchstens 2.000"), ("en", "It has 2,001 characters; at most 2,000")],
+)
+def test_a_comment_that_is_too_long_is_told_and_kept(office, language, told):
+    client = browser_of(office, Role.INSPECTOR)
+    client.cookies.set("wegewart_language", language)
+    ticket_id = add_ticket(office, Damage("2026-000001"))
+    answer = decide(client, ticket_id, action="confirm", comment="Kante " + "x" * 1995)
+    assert answer.status_code == 422
+    assert told in answer.text
+    assert "Kante xxx" in answer.text
+    assert state_of(client, ticket_id) == "new"
+
+
+def test_line_breaks_of_a_form_count_once(office):
+    client = browser_of(office, Role.INSPECTOR)
+    ticket_id = add_ticket(office, Damage("2026-000001"))
+    typed = "x\n" * 999 + "xx"
+    answer = decide(client, ticket_id, action="confirm", comment=typed.replace("\n", "\r\n"))
+    assert answer.status_code == 303
+    events = client.get(f"/api/v1/tickets/{ticket_id}").json()["events"]
+    assert events[-1]["comment"] == typed
+
+
+def test_only_a_rejection_has_a_reason_and_only_a_known_one(office):
+    client = browser_of(office, Role.ADMIN)
+    ticket_id = add_ticket(office, Damage("2026-000001"))
+    assert decide(client, ticket_id, action="reject", reason="Laune").status_code == 400
+    assert decide(client, ticket_id, action="confirm", reason="duplicate").status_code == 303
+    event = client.get(f"/api/v1/tickets/{ticket_id}").json()["events"][-1]
+    assert (event["action"], event["reason"]) == ("confirm", None)
+
+
+def test_a_step_that_does_not_exist_is_no_missing_page(office):
+    client = browser_of(office, Role.ADMIN)
+    ticket_id = add_ticket(office, Damage("2026-000001"))
+    assert decide(client, ticket_id, action="dance").status_code == 400
+    assert client.get("/tickets/dance", headers=HTML).status_code == 404
+
+
+@pytest.mark.parametrize(
     ("language", "words"), [("de", "Jemand war schneller"), ("en", "Somebody was faster")]
 )
 def test_who_was_slower_is_told_and_sees_how_it_stands(office, language, words):

@@ -3,7 +3,7 @@
 Each answers with a redirect (303), so that reloading the next page sends nothing twice.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
@@ -25,10 +25,11 @@ from wegewart_api.dashboard.show_ticket import Given, PageProblem, show_ticket
 from wegewart_api.dashboard.text import Language, Words
 from wegewart_api.errors import Conflict, Invalid, NotAllowed, NotAuthenticated, TooManyRequests
 from wegewart_api.tickets.decisions import Decision, decide
-from wegewart_api.tickets.lifecycle import TicketAction, TicketState
+from wegewart_api.tickets.lifecycle import RejectReason, TicketAction, TicketState
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
+COMMENT_LENGTH = 2000
 Text = Annotated[str, Form(max_length=2000)]
 NextPath = Annotated[str, Form(alias="next", max_length=2000)]
 
@@ -131,12 +132,16 @@ def decide_by_form(
     ticket_id: UUID,
     action: Annotated[TicketAction, Form()],
     expected_state: Annotated[TicketState, Form()],
-    reason: Text = "",
-    comment: Text = "",
+    reason: Annotated[RejectReason | Literal[""], Form()] = "",
+    comment: Annotated[str, Form()] = "",
 ) -> Response:
     """Take a ticket one step further, or show how it stands and why it could not be done."""
-    decision = Decision(action, reason or None, comment.strip() or None, expected_state)
+    comment = comment.replace("\r\n", "\n").replace("\r", "\n").strip()  # forms send CRLF, readers count one
+    decision = Decision(action, reason or None, comment or None, expected_state)
     given = Given(action, reason, comment)
+    if len(comment) > COMMENT_LENGTH:
+        problem = _too_long(page, len(comment))
+        return show_ticket(page, database, ticket_id, problem=problem, given=given)
     try:
         with database.writing() as connection:
             decide(connection, page.person, ticket_id, decision, utc_now())
@@ -161,6 +166,12 @@ def _login_again(page: Page, email: str, next_path: str, problem: PageProblem) -
 def _somebody_was_faster(words: Words, refusal: Conflict) -> PageProblem:
     state = words.of("state", str(refusal.extensions["state"]))
     return PageProblem(refusal.status, words("problem.changed"), words("problem.changed_text", state=state))
+
+
+def _too_long(page: Page, length: int) -> PageProblem:
+    words, number = page.words, page.formats.number
+    text = words("problem.too_long_text", length=number(length), most=number(COMMENT_LENGTH))
+    return PageProblem(422, words("problem.too_long"), text)
 
 
 def _not_this_role(words: Words, role: Role, refusal: NotAllowed) -> PageProblem:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from wegewart_api.dashboard.page import LoginNeeded, Page, page_for
@@ -37,8 +37,12 @@ class PageRoute(APIRoute):
             except (OperationalError, NoFreeConnection) as error:
                 logger.error("the store does not answer: %s", error)
                 return error_page(request, 503)
-            except RequestValidationError:
-                return error_page(request, 404 if request.path_params else 400)
+            except RequestValidationError as error:
+                in_path = any(mistake["loc"][0] == "path" for mistake in error.errors())
+                return error_page(request, 404 if in_path else 400)
+            except DataError as error:
+                logger.warning("the store cannot take what was asked for: %s", error.orig)
+                return error_page(request, 422)
             except Exception:
                 logger.exception("%s %s failed", request.method, request.url.path)
                 return error_page(request, 500)

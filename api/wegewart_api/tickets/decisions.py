@@ -51,7 +51,8 @@ def decide(
             allowed_actions=[str(each) for each in allowed_actions(found.state, who.role)],
         )
     actor = Actor(who.user_id, who.actor_name, who.role)
-    event = act(found.state, decision.action, actor, now, decision.reason, decision.comment)
+    reason = decision.reason if decision.action is TicketAction.REJECT else None
+    event = act(found.state, decision.action, actor, now, reason, decision.comment)
     repository.record(connection, who.tenant_id, ticket_id, event)
     changed = repository.one_ticket(connection, who.tenant_id, ticket_id)
     if changed is None:
