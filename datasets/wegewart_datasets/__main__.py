@@ -1,4 +1,4 @@
-"""wegewart-data: which data sets there are, and whether they are whole."""
+"""wegewart-data: which data sets there are, whether they are whole, and how new ones come in."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from wegewart.errors import DatasetInvalid, WegewartError
 from wegewart_datasets.audit_command import add_audit_command
 from wegewart_datasets.commands import add_export_command, add_import_command
+from wegewart_datasets.content_commands import add_content_commands
 from wegewart_datasets.counting import SplitCount, count_splits
 from wegewart_datasets.manifest import data_yaml_of, manifest_names, read_manifest
 from wegewart_datasets.settings import DataSettings
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     add_import_command(commands)
     add_export_command(commands)
     add_audit_command(commands)
+    add_content_commands(commands)
     return parser
 
 

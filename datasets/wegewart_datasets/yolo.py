@@ -15,6 +15,7 @@ import numpy.typing as npt
 import yaml  # type: ignore[import-untyped]
 
 from wegewart.errors import DatasetInvalid
+from wegewart_datasets.progress import with_progress
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -143,10 +144,14 @@ def _row(path: Path, number: int, line: str, class_count: int) -> tuple[float, .
     return values
 
 
-def split_sha256(images: Iterable[Path], root: Path) -> str:
-    """Fingerprint of a split: SHA-256 over names and contents of its images and labels, sorted by name."""
+def split_sha256(images: Iterable[Path], root: Path, progress: str = "") -> str:
+    """Fingerprint of a split: SHA-256 over names and contents of its images and labels, sorted by name.
+
+    `progress` is the title of a progress bar; without it there is none.
+    """
     total = hashlib.sha256()
-    for image in sorted(images):
+    ordered = sorted(images)
+    for image in with_progress(ordered, progress, len(ordered)) if progress else ordered:
         label = label_path_of(image)
         total.update(os.path.relpath(image, root).encode())
         total.update(hashlib.sha256(image.read_bytes()).digest())
