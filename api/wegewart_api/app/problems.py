@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
 
@@ -51,6 +51,13 @@ def add_problem_answers(app: FastAPI) -> None:
             return problem_response(KINDS[error.status_code](detail, headers=headers))
         title = HTTPStatus(error.status_code).phrase
         return _response(error.status_code, "about:blank", title, detail, {}, headers)
+
+    @app.exception_handler(DataError)
+    def _unstorable(_request: Request, error: DataError) -> JSONResponse:
+        logger.warning("the store cannot take what was asked for: %s", error.orig)
+        return problem_response(
+            Invalid("a value is none that the store can compare: look for odd characters")
+        )
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(NoFreeConnection)

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from wegewart_api.errors import BadRequest
 from wegewart_api.tickets.lifecycle import CLOSED_STATES, TicketState
+from wegewart_api.tickets.proposal import Priority
 
 OPEN_STATES = tuple(state.value for state in TicketState if state not in CLOSED_STATES)
 
@@ -73,8 +74,8 @@ class TicketCursor:
         """
         try:
             priority, created_at, ticket_id = _unpacked(text)
-            return cls(int(priority), _aware(created_at), UUID(hex=ticket_id))
-        except (ValueError, TypeError, AttributeError):
+            return cls(Priority(int(priority)), _aware(created_at), UUID(hex=ticket_id))
+        except (ValueError, TypeError, AttributeError, OverflowError):
             raise _no_place(text) from None
 
 
@@ -99,7 +100,7 @@ class DriveCursor:
         try:
             started_at, drive_id, bundle_sha256 = _unpacked(text)
             return cls(_aware(started_at), UUID(hex=drive_id), str(bundle_sha256))
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError):
             raise _no_place(text) from None
 
 
@@ -121,7 +122,7 @@ def _aware(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("no time zone")
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _no_place(text: str) -> BadRequest:

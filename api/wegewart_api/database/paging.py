@@ -35,7 +35,7 @@ class Cursor:
         try:
             moment, row_id = base64.urlsafe_b64decode(text.encode("ascii")).decode("ascii").split("/")
             return cls(datetime.fromisoformat(moment).astimezone(UTC), UUID(row_id))
-        except (ValueError, binascii.Error) as error:
+        except (ValueError, OverflowError, binascii.Error) as error:
             raise BadRequest("this cursor is none: take it from `next` of the page before") from error
 
     @property

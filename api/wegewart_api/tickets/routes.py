@@ -1,11 +1,11 @@
 """Tickets as lists, one by one, and what people decide about them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from wegewart_api.auth.access import Asking, StoreOf
@@ -25,6 +25,16 @@ from wegewart_api.tickets.repository import StoredEvent, StoredTicket, TicketFil
 router = APIRouter(prefix="/api/v1", tags=["tickets"])
 
 COMMENT_LENGTH = 4000
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies at the edge of the calendar: give a moment of our time") from error
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class TicketAnswer(BaseModel):
@@ -96,7 +106,7 @@ def get_tickets(
     class_code: Annotated[str | None, Query(alias="class", max_length=16)] = None,
     street: Annotated[str | None, Query(max_length=200)] = None,
     bbox: BoxText = None,
-    since: Annotated[AwareDatetime | None, Query(description="changed at or after this moment")] = None,
+    since: Annotated[Moment | None, Query(description="changed at or after this moment")] = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MOST)] = LIMIT_DEFAULT,
 ) -> TicketPage:
