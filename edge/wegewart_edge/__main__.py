@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from wegewart.errors import WegewartError
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 REPOSITORY_MODELS = (
     Path(__file__).resolve().parents[2] / "models"
 )  # only in a checkout; wheels carry no model
+
+
+STEPS_IN_A_LOG = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,7 +113,9 @@ def _replay(arguments: argparse.Namespace) -> int:
     from wegewart_edge.replay import replay
     from wegewart_edge.report import summary_lines
 
-    outcome = replay(arguments.drive, _settings(arguments), _progress, offline=arguments.offline)
+    outcome = replay(
+        arguments.drive, _settings(arguments), progress_to(sys.stderr), offline=arguments.offline
+    )
     for line in summary_lines(outcome):
         print(line, file=sys.stderr)
     if arguments.json:
@@ -128,7 +133,7 @@ def _locate(arguments: argparse.Namespace) -> int:
         arguments.detections,
         _settings(arguments),
         lambda observation: lines.append(observation.model_dump_json()),
-        _progress,
+        progress_to(sys.stderr),
     )
     arguments.out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     for line in tally_lines(tally):
@@ -171,9 +176,19 @@ def _retry(arguments: argparse.Namespace) -> int:
     return 0 if delivery.stopped is None and not delivery.reasons else 1
 
 
-def _progress(done: int, total: int) -> None:
-    if done == total or done % max(total // 20, 1) == 0:
-        print(f"Bild {done} von {total} · frame {done} of {total}", file=sys.stderr)
+def progress_to(stream: TextIO) -> Callable[[int, int], None]:
+    """Says how far a drive is: one line written over and over on a terminal, else about every 10 %."""
+    on_terminal = stream.isatty()
+
+    def say(done: int, total: int) -> None:
+        line = f"Bild {done} von {total} · frame {done} of {total}"
+        if on_terminal:
+            stream.write(f"\r{line}" + ("\n" if done == total else ""))
+            stream.flush()
+        elif done == total or done * STEPS_IN_A_LOG // total > (done - 1) * STEPS_IN_A_LOG // total:
+            stream.write(f"{line}\n")
+
+    return say
 
 
 if __name__ == "__main__":
