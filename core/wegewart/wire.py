@@ -38,7 +38,7 @@ class WireModel(BaseModel):
 
 
 class BundleRef(WireModel):
-    """Which model bundle looked: its id (name-version-precision) and the hash of its graph."""
+    """Which model bundle looked: its id (name-version-precision) and the hash of what decides its reports."""
 
     id: str = Field(min_length=1, max_length=128)
     sha256: Sha256
