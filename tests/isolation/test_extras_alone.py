@@ -3,6 +3,7 @@
 Dynamic imports escape the import linter, so a real environment per extra is built from its lock file.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,23 @@ def test_an_extra_alone_imports_every_module_and_has_no_stranger(
     python = environment_with(extra, wheel, tmp_path / extra)
     said = run(python, "-I", "-c", IMPORT_EVERYTHING, packages, absent)
     assert int(said.split()[0]) > packages.count(",") + 3, f"hardly a module was found: {said}"
+
+
+@pytest.mark.isolation
+def test_a_vehicle_from_the_wheel_looks_at_a_drive_beside_its_models(wheel: Path, tmp_path: Path) -> None:
+    """As edge/Dockerfile lays it out: the wheel in an environment, `models` in the working directory."""
+    python = environment_with("edge", wheel, tmp_path / "edge")
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    drive = ROOT / "datasets" / "sample-drive" / "pass-2"
+    outbox = tmp_path / "outbox.sqlite"
+    command = [python.with_name("wegewart-edge"), "replay", drive, "--offline", "--outbox", outbox, "--json"]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1, done.stderr  # nothing is delivered yet, as --offline says
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["frames_used"] == 18
+    assert said["waiting"]["observation"] == said["observations"] > 0
 
 
 @pytest.mark.isolation
