@@ -126,12 +126,13 @@ def test_an_observation_against_the_rules_is_refused_with_its_reason(
         ({"no_evidence_reason": "no\x00mask"}, "no_evidence_reason"),
         ({"no_evidence_reason": "no\nmask"}, "no_evidence_reason"),
         ({"bundle": {"id": "a\x00b", "sha256": "ab" * 32}}, "id"),
-        ({"captured_at": "0001-01-01T00:00:00+14:00"}, ""),
+        ({"captured_at": "0001-01-01T00:00:00+14:00"}, "captured_at"),
+        ({"captured_at": "9999-12-31T23:59:59Z"}, "captured_at"),
         ({"length_m": 1e300}, "length_m"),
         ({"cov_gnss_m2": [1e300, 0.0, 1e300]}, "cov_gnss_m2"),
         ({"looks": 10**30}, "looks"),
     ],
-    ids=["NUL", "line break", "NUL in a bundle", "far past", "size", "covariance", "count"],
+    ids=["NUL", "line break", "NUL in a bundle", "far past", "far future", "size", "covariance", "count"],
 )
 def test_an_odd_observation_is_refused_and_the_rest_of_its_batch_stored(
     change: dict[str, Any], told: str, office: Office
