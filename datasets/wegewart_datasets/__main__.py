@@ -21,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WegewartError as error:
         print(f"wegewart-data: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("wegewart-data: stopped; import and audit go on where they were when repeated", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -103,7 +103,7 @@ def import_source(job: Job) -> ImportReport:
     _claim(job)
     done, taken = _done(job.out / JOURNAL)
     with (job.out / JOURNAL).open("a", encoding="utf-8") as journal:
-        for entry in with_progress(read_source(job), "import"):
+        for entry in with_progress(_told_once(job), "import"):
             key = _key(job, entry)
             if key in done:
                 continue
@@ -112,6 +112,18 @@ def import_source(job: Job) -> ImportReport:
             journal.write(json.dumps({"key": key, **row}) + "\n")
             journal.flush()
     return _finish(job)
+
+
+def _told_once(job: Job) -> Iterator[LabelledImage | LeftOut]:
+    """Entries of the source; an image that it lists again (in two splits, say) is left out and named."""
+    seen: set[str] = set()
+    for entry in read_source(job):
+        key = _key(job, entry)
+        if isinstance(entry, LabelledImage) and key in seen:
+            yield LeftOut(key, f"listed twice: again in {entry.split or job.default_split}, the first counts")
+        else:
+            seen.add(key)
+            yield entry
 
 
 def _claim(job: Job) -> None:

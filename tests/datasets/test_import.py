@@ -363,3 +363,17 @@ def test_a_mapping_to_a_class_that_the_taxonomy_lacks_is_refused(tmp_path):
 
     with pytest.raises(DatasetInvalid, match="'hole' is mapped to 'D99'"):
         read_mapping(str(path))
+
+
+def test_an_image_that_is_listed_in_two_splits_is_taken_once_and_named(tmp_path):
+    write_image(tmp_path / "coco/a.jpg", WIDTH_PX, HEIGHT_PX)
+    for split in ("train", "val"):
+        (tmp_path / f"coco/{split}.json").write_text(json.dumps(coco_of("a.jpg", "D40", BOX_PX)))
+    job = Job("coco", tmp_path / "coco", tmp_path / "out", ClassMapping())
+
+    report = import_source(job)
+
+    assert report.images == {"train": 1}
+    (left,) = rows_of(tmp_path / "out/extra/left_out.csv")
+    assert left["reason"] == "listed twice: again in val, the first counts"
+    assert import_source(job) == report  # repeating adds nothing
