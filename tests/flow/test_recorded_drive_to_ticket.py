@@ -4,7 +4,6 @@ The tests of this file share one office and run in their order, as a customer's 
 """
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,12 +11,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 from tests.browser_fixture import visit
-from tests.flow.running_office import ROOT, SAMPLE, RunningOffice, Vehicle, contents, rows
+from tests.flow.running_office import SAMPLE, RunningOffice, Vehicle, contents, rows
+from tests.flow.scoring import score_of
 
 from wegewart.observation import Observation
-
-sys.path.insert(0, str(ROOT / "demo"))
-from score import Seen, read_truth, score_merging  # the demo's own score, beside demo/run.py
 
 pytestmark = [pytest.mark.slow]
 
@@ -62,17 +59,7 @@ def test_what_is_stored_is_a_valid_message_again(reader: httpx.Client) -> None:
 def test_a_second_drive_recognises_four_of_five_damages_it_sees_again(
     first_pass: dict[str, Any], second_pass: dict[str, Any], reader: httpx.Client
 ) -> None:
-    seen = [
-        Seen(
-            drive_pass,
-            row["best_sequence"],
-            (row["box_px"]["x1"], row["box_px"]["y1"], row["box_px"]["x2"], row["box_px"]["y2"]),
-            row["defect_id"],
-        )
-        for drive_pass, report in ((1, first_pass), (2, second_pass))
-        for row in rows(reader, "observations", drive_id=report["drive_id"])
-    ]
-    score = score_merging(seen, read_truth(SAMPLE / "truth.csv"))
+    score = score_of(reader, (first_pass["drive_id"], second_pass["drive_id"]))
     assert score.seen_again >= 3  # how many depends on the model in use
     assert score.merged_second_pass >= 0.8 * score.seen_again, score
     assert score.wrong_merges <= 0.1 * score.seen_again, score
