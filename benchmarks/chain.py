@@ -38,6 +38,7 @@ SAMPLE = ROOT / "datasets" / "sample-drive"
 STREETS = ROOT / "datasets" / "streets" / "north-bayreuth.osm.gz"
 PASSES = ("pass-1", "pass-2")
 VEHICLE_STAGES = {
+    "load": "load both models, read the positions",
     "look": "read the photograph, find damage",
     "locate_and_track": "place it on the road, follow it",
     "protect": "mask people and vehicles, cut out",
@@ -72,6 +73,7 @@ def main() -> int:
     frames = sum(len(read_drive(SAMPLE / name).frames) for name in PASSES)
     print_heading(
         "chain: the sample drive, both passes",
+        seed="none: nothing is drawn",
         rounds=rounds,
         model_threads=1,
         frames=frames,
@@ -124,7 +126,7 @@ def one_round(stopwatch: Stopwatch) -> None:
             for stage, seconds in outcome.tally.stage_s.items():
                 stopwatch.seconds[stage] += seconds
             stopwatch.seconds["whole"] += whole_s
-            stopwatch.seconds["send"] += whole_s - sum(outcome.tally.stage_s.values())
+            stopwatch.seconds["load"] += whole_s - sum(outcome.tally.stage_s.values())
     stopwatch.seconds["send"] -= stopwatch.seconds["process"]  # the last answer waits for it
 
 

@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     locate.add_argument("drive", type=Path, metavar="DRIVE", help="folder with drive.toml")
     locate.add_argument("--detections", type=Path, required=True, metavar="CSV", help="boxes by frame")
     locate.add_argument("--out", type=Path, required=True, metavar="JSONL", help="one observation per line")
+    locate.add_argument(
+        "--track", type=Path, metavar="JSON", help="write the drive's track there, for the office"
+    )
     locate.set_defaults(command=_locate)
 
     box = commands.add_parser("outbox", help="what waits, what was refused")
@@ -128,7 +131,7 @@ def _locate(arguments: argparse.Namespace) -> int:
     from wegewart_edge.report import tally_lines
 
     lines: list[str] = []
-    tally = locate_given(
+    located = locate_given(
         arguments.drive,
         arguments.detections,
         _settings(arguments),
@@ -136,7 +139,9 @@ def _locate(arguments: argparse.Namespace) -> int:
         progress_to(sys.stderr),
     )
     arguments.out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    for line in tally_lines(tally):
+    if arguments.track is not None:
+        arguments.track.write_text(f"{located.track.model_dump_json()}\n", encoding="utf-8")
+    for line in tally_lines(located.tally):
         print(line, file=sys.stderr)
     return 0
 
