@@ -118,7 +118,8 @@ def damage_bundle(settings: EdgeSettings) -> Bundle:
         ModelMismatch: If it is no damage bundle.
     """
     named = settings.models.damage
-    return read_bundle(named or default_bundles(settings.models.folder).damage, Role.DAMAGE)
+    folder = named or default_bundles(settings.models.folder).damage
+    return read_bundle(folder, Role.DAMAGE, allow_unsigned=settings.models.allow_unsigned)
 
 
 def mask_detector(settings: EdgeSettings) -> Detector | None:
@@ -130,7 +131,8 @@ def mask_detector(settings: EdgeSettings) -> Detector | None:
     """
     named = settings.models.mask
     try:
-        bundle = read_bundle(named or default_bundles(settings.models.folder).mask, Role.MASK)
+        folder = named or default_bundles(settings.models.folder).mask
+        bundle = read_bundle(folder, Role.MASK, allow_unsigned=settings.models.allow_unsigned)
         return Detector(bundle, settings.models.threads)
     except (BundleInvalid, ModelMismatch) as error:
         if named is not None:

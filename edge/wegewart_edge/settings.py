@@ -49,6 +49,7 @@ class ModelSettings(Section):
         default=None, description="a bundle's folder; else models/default.toml names it"
     )
     threads: int = Field(default=1, ge=1)
+    allow_unsigned: bool = Field(default=False, description="take bundles without a valid signature")
 
 
 class GateSettings(Section):

@@ -5,8 +5,12 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wegewart.errors import CalledWrongly, WegewartError
+
+if TYPE_CHECKING:
+    from wegewart_inference.model_bundle import Bundle
 
 REPOSITORY_MODELS = (
     Path(__file__).resolve().parents[2] / "models"
@@ -36,6 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--bundle", type=Path, help="folder of the bundle (default: the damage bundle in use)")
     which.add_argument(
         "--models", type=Path, help="folder with default.toml (default: models of the checkout)"
+    )
+    which.add_argument(
+        "--allow-unsigned",
+        action="store_true",
+        help="take a bundle without a valid signature, with a warning",
     )
     predict = commands.add_parser("predict", parents=[which], help="report what is seen in images and videos")
     predict.add_argument(
@@ -73,12 +82,17 @@ def _bundle_folder(arguments: argparse.Namespace) -> Path:
     return default_bundles(models).damage
 
 
+def _bundle(arguments: argparse.Namespace) -> "Bundle":
+    from wegewart_inference.model_bundle import read_bundle
+
+    return read_bundle(_bundle_folder(arguments), allow_unsigned=arguments.allow_unsigned)
+
+
 def _predict(arguments: argparse.Namespace) -> int:
     from wegewart_inference.detector import Detector
-    from wegewart_inference.model_bundle import read_bundle
     from wegewart_inference.predict import Output, predict
 
-    detector = Detector(read_bundle(_bundle_folder(arguments)), threads=arguments.threads)
+    detector = Detector(_bundle(arguments), threads=arguments.threads)
     output = Output(sys.stdout, arguments.json, arguments.draw)
     predict(detector, arguments.paths, output, arguments.min_confidence)
     return 0
@@ -86,9 +100,8 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     from wegewart_inference.card_report import card_report
-    from wegewart_inference.model_bundle import read_bundle
 
-    print(card_report(read_bundle(_bundle_folder(arguments)).card))
+    print(card_report(_bundle(arguments).card))
     return 0
 
 

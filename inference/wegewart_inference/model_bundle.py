@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,10 +12,12 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wegewart.damage import shipped_taxonomy
-from wegewart.errors import BundleInvalid, InvalidTaxonomy, ModelMismatch
+from wegewart.errors import BundleInvalid, BundleUntrusted, CalledWrongly, InvalidTaxonomy, ModelMismatch
 from wegewart.identity import content_sha256
 from wegewart.wire import BundleRef, Sha256
+from wegewart_inference.signature import KEYS_FOLDER, is_signed, verify
 
+logger = logging.getLogger(__name__)
 Unit = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -207,10 +210,14 @@ class DefaultBundles:
     mask: Path
 
 
-def read_bundle(folder: Path, role: Role | None = None) -> Bundle:
-    """Bundle in a folder, its graph checked against the card's hash and its classes against the taxonomy.
+def read_bundle(folder: Path, role: Role | None = None, *, allow_unsigned: bool = False) -> Bundle:
+    """Bundle in a folder: its graph is the card's, its classes the taxonomy's, all its files the release's.
 
+    Args:
+        allow_unsigned: Take a bundle that is unsigned or wrongly signed, with a warning. For those who make
+            models; a vehicle should not.
     Raises:
+        BundleUntrusted: If no key in the folder `keys` beside it has signed the bundle as it is.
         BundleInvalid: If a file is missing, the card is incomplete, or the graph is not the card's.
         ModelMismatch: If the role or the classes are not the expected ones.
     """
@@ -229,7 +236,17 @@ def read_bundle(folder: Path, role: Role | None = None) -> Bundle:
     if role is not None and card.role is not role:
         raise ModelMismatch(f"{card.id} is a {card.role} bundle, a {role} bundle is needed: name another one")
     _check_taxonomy(card)
+    _check_signature(folder, allow_unsigned)
     return bundle
+
+
+def _check_signature(folder: Path, allow_unsigned: bool) -> None:
+    try:
+        verify(folder, folder.parent / KEYS_FOLDER)
+    except BundleUntrusted as error:
+        if not allow_unsigned:
+            raise
+        logger.warning("unsigned bundles are allowed: %s", error)
 
 
 def _read_card(folder: Path) -> BundleCard:
@@ -263,7 +280,13 @@ def file_sha256(path: Path) -> str:
 
 
 def write_card(folder: Path, card: BundleCard) -> None:
-    """Write card.json for people to read: indented, and ending in a line feed."""
+    """Write card.json for people to read: indented, and ending in a line feed.
+
+    Raises:
+        CalledWrongly: If the bundle is signed.
+    """
+    if is_signed(folder):
+        raise CalledWrongly(f"{folder.name} is released and does not change: give it a new version")
     text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / "card.json").write_text(text + "\n", encoding="utf-8")
 

@@ -80,3 +80,13 @@ def test_a_confidence_outside_zero_to_one_is_called_wrongly(bundle, photographs)
     with pytest.raises(SystemExit) as stopped:
         main(["predict", str(photographs), "--bundle", str(bundle), "--min-confidence", "3"])
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["info", "predict"])
+def test_an_unsigned_bundle_needs_the_flag(photographs, tmp_path, capsys, command):
+    bundle = write_bundle(tmp_path / "others", end2end_answer((8, 16, 24, 48, 0.75, 3)), signed=False)
+    words = [command, *([str(photographs)] if command == "predict" else []), "--bundle", str(bundle)]
+
+    assert main(words) == 1
+    assert "is not signed" in capsys.readouterr().err
+    assert main([*words, "--allow-unsigned"]) == 0

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.inference.tiny_models import raw_answer, write_bundle
 
-from wegewart.errors import BundleInvalid, ModelMismatch
+from wegewart.errors import BundleInvalid, BundleUntrusted, CalledWrongly, ModelMismatch
 from wegewart_inference.detector import Detector
-from wegewart_inference.model_bundle import Role, default_bundles, read_bundle
+from wegewart_inference.model_bundle import BundleCard, Role, default_bundles, read_bundle, write_card
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 ANSWER = raw_answer((16, 32, 16, 32, 0, 0, 0, 0.75))
@@ -112,3 +112,32 @@ def test_messages_name_a_bundle_by_what_decides_what_it_reports(tmp_path, change
     card = read_bundle(write_bundle(tmp_path, ANSWER)).card
 
     assert (card.model_copy(update=change).behaviour_sha256 != card.behaviour_sha256) is another
+
+
+def test_an_unsigned_bundle_is_refused(tmp_path):
+    with pytest.raises(BundleUntrusted, match="is not signed"):
+        read_bundle(write_bundle(tmp_path, ANSWER, signed=False))
+
+
+def test_a_bundle_with_another_threshold_than_was_signed_is_refused(tmp_path):
+    folder = write_bundle(tmp_path, ANSWER)
+    card = (folder / "card.json").read_text()
+    (folder / "card.json").write_text(card.replace('"D40": 0.25', '"D40": 0.05'))
+
+    with pytest.raises(BundleUntrusted, match=r"card\.json"):
+        read_bundle(folder)
+
+
+def test_an_unsigned_bundle_is_taken_where_that_is_allowed_and_the_log_says_so(tmp_path, caplog):
+    folder = write_bundle(tmp_path, ANSWER, signed=False)
+
+    assert read_bundle(folder, allow_unsigned=True).folder == folder
+    assert "unsigned bundles are allowed" in caplog.text
+
+
+def test_a_signed_card_is_not_written_again(tmp_path):
+    folder = write_bundle(tmp_path, ANSWER)
+    card = BundleCard.model_validate_json((folder / "card.json").read_text())
+
+    with pytest.raises(CalledWrongly, match="does not change"):
+        write_card(folder, card)

@@ -1,5 +1,6 @@
 """Tiny ONNX graphs that answer with boxes given to them, and bundles around them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from wegewart_inference.model_bundle import (
     file_sha256,
     write_card,
 )
+from wegewart_training.signing import SigningKey, sign, write_public_key
 
+KEY = SigningKey.generate()
 CODES = ("D00", "D10", "D20", "D40")
 
 
@@ -45,9 +48,10 @@ def write_bundle(
     name: str = "tiny",
     input_hw: tuple[int, int] = (64, 64),
     graph_hw: tuple[int, int] | None = None,
+    signed: bool = True,
     **card_fields: object,
 ) -> Path:
-    """Bundle whose graph answers with `answer`; card fields can be set otherwise to make it wrong."""
+    """Signed bundle whose graph answers with `answer`; card fields can be set otherwise to make it wrong."""
     folder = models_dir / f"{name}-0.1.0-fp32"
     folder.mkdir(parents=True)
     onnx.save(answering_graph(answer, graph_hw or input_hw), str(folder / "model.onnx"))
@@ -70,6 +74,11 @@ def write_bundle(
         "sha256": file_sha256(folder / "model.onnx"),
     }
     write_card(folder, BundleCard.model_validate({**fields, **card_fields}))
+    if signed:
+        keys = models_dir / "keys"
+        if not (keys / f"{KEY.id}.toml").exists():
+            write_public_key(KEY, keys, timedelta(days=1), "a test")
+        sign(folder, KEY, keys)
     return folder
 
 

@@ -92,12 +92,14 @@ def variant(made, tmp_path, *, graph=None, **preprocess):
         "preprocess": card.preprocess.model_copy(update=preprocess),
     }
     write_card(folder, card.model_copy(update=updates))
-    return Detector(read_bundle(folder), threads=2)
+    return Detector(read_bundle(folder, allow_unsigned=True), threads=2)
 
 
 def test_a_true_export_sees_what_its_checkpoint_sees_on_every_shape(made):
     folder, frames, seen, _ = made
-    parity = check_parity(seen, Detector(read_bundle(folder), threads=2), frames, LIMITS["fp32"])
+    parity = check_parity(
+        seen, Detector(read_bundle(folder, allow_unsigned=True), threads=2), frames, LIMITS["fp32"]
+    )
 
     assert {frame.shape[1] / frame.shape[0] for frame in frames} >= {1.0, 2.0, 0.5}
     assert parity.frames == 12
@@ -125,7 +127,9 @@ def test_letterbox_padding_on_the_wrong_side_is_stopped(made, monkeypatch):
 
     monkeypatch.setattr(detector_module, "letterbox_for", top_left)
     with pytest.raises(ModelMismatch, match="does not see what its checkpoint sees"):
-        check_parity(made[2], Detector(read_bundle(made[0]), threads=2), made[1], LIMITS["fp32"])
+        check_parity(
+            made[2], Detector(read_bundle(made[0], allow_unsigned=True), threads=2), made[1], LIMITS["fp32"]
+        )
 
 
 def test_a_padding_fault_that_both_sides_share_is_stopped_too(made):
@@ -156,7 +160,7 @@ def test_nothing_to_compare_is_no_agreement(made):
     blank = [np.zeros_like(frame) for frame in frames[:1]]
     nothing = [seen[0].only(np.zeros(len(seen[0]), bool))]
     with pytest.raises(ModelMismatch, match="cannot be compared"):
-        check_parity(nothing, Detector(read_bundle(folder)), blank, LIMITS["fp16"])
+        check_parity(nothing, Detector(read_bundle(folder, allow_unsigned=True)), blank, LIMITS["fp16"])
 
 
 def test_float16_stays_within_its_own_limits(made, tmp_path):
@@ -170,7 +174,7 @@ def test_float16_stays_within_its_own_limits(made, tmp_path):
 
 def test_int8_spares_the_head_and_finds_the_same_cars(made, tmp_path):
     folder, frames, _, _ = made
-    reference = Detector(read_bundle(folder), threads=2)
+    reference = Detector(read_bundle(folder, allow_unsigned=True), threads=2)
     tensors = [
         np.float32(
             cv2.dnn.blobFromImage(cv2.resize(cv2.imread(str(path)), (SIDE_PX, SIDE_PX)), 1 / 255, swapRB=True)

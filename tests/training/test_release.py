@@ -81,7 +81,7 @@ def test_a_missing_or_broken_key_is_an_error_that_does_not_repeat_it(text):
 
 
 def test_a_release_holds_model_card_scores_data_sheets_sums_and_signature(tmp_path, secret):
-    folder = write_bundle(tmp_path, ANSWER, training=training(smoke_sha256()), metrics=SCORES)
+    folder = write_bundle(tmp_path, ANSWER, signed=False, training=training(smoke_sha256()), metrics=SCORES)
     report = tmp_path / "report.html"
     report.write_text("<!doctype html>")
 
@@ -106,7 +106,7 @@ def test_a_release_holds_model_card_scores_data_sheets_sums_and_signature(tmp_pa
 
 
 def test_a_release_does_not_change(tmp_path, secret, capsys):
-    folder = write_bundle(tmp_path, ANSWER)
+    folder = write_bundle(tmp_path, ANSWER, signed=False)
     assert main(["release", str(folder)]) == 0
     before = {path: path.read_bytes() for path in folder.iterdir()}
 
@@ -125,7 +125,7 @@ def test_a_release_does_not_change(tmp_path, secret, capsys):
     ids=["another-data-sheet", "no-scores"],
 )
 def test_a_bundle_without_true_papers_stays_as_it_was(tmp_path, secret, capsys, fields, reason):
-    folder = write_bundle(tmp_path, ANSWER, **fields)
+    folder = write_bundle(tmp_path, ANSWER, signed=False, **fields)
     before = {path: path.read_bytes() for path in folder.iterdir()}
 
     assert main(["release", str(folder)]) > 0
@@ -136,7 +136,7 @@ def test_a_bundle_without_true_papers_stays_as_it_was(tmp_path, secret, capsys, 
 
 
 def test_a_key_whose_public_half_is_not_there_signs_nothing(tmp_path, secret, capsys):
-    folder = write_bundle(tmp_path, ANSWER)
+    folder = write_bundle(tmp_path, ANSWER, signed=False)
 
     assert main(["release", str(folder), "--keys", str(tmp_path / "none")]) == 2
     assert "commit the public half" in capsys.readouterr().err
@@ -144,7 +144,7 @@ def test_a_key_whose_public_half_is_not_there_signs_nothing(tmp_path, secret, ca
 
 
 def test_without_the_variable_nothing_is_signed(tmp_path):
-    folder = write_bundle(tmp_path, ANSWER)
+    folder = write_bundle(tmp_path, ANSWER, signed=False)
     environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     command = [sys.executable, "-m", "wegewart_training", "release", str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -131,7 +131,9 @@ def _detector_at(place: Path, arguments: argparse.Namespace) -> "tuple[Detector,
     from wegewart_training.foreign import ForeignOptions, foreign_detector
 
     if place.suffix != ".onnx":
-        bundled = Detector(read_bundle(place.resolve(), Role.DAMAGE), threads=arguments.threads)
+        bundled = Detector(
+            read_bundle(place.resolve(), Role.DAMAGE, allow_unsigned=True), threads=arguments.threads
+        )
         return bundled, scored_thresholds(bundled)
     options = ForeignOptions(
         head=HeadKind(arguments.head) if arguments.head else None,

@@ -101,7 +101,7 @@ def export(run: Path, recipe: Recipe, out: Path, settings: DataSettings, options
     card = _final_card(chosen, candidates)
     shutil.copytree(chosen.bundle.folder, out)
     write_card(out, card)
-    return read_bundle(out, Role.DAMAGE)
+    return read_bundle(out, Role.DAMAGE, allow_unsigned=True)
 
 
 def _record_of(run: Path, recipe: Recipe, options: ExportOptions) -> RunRecord:
@@ -137,7 +137,7 @@ def _candidate(
     metadata = {"bundle": folder.name, "classes": ",".join(codes), "license": LICENCE, "head": head}
     export_graph(checkpoint, graph, image_px, head, metadata)
     write_card(folder, _first_card(run, recipe, record, head, graph, image_px, options))
-    detector = Detector(read_bundle(folder, Role.DAMAGE), threads=2)
+    detector = Detector(read_bundle(folder, Role.DAMAGE, allow_unsigned=True), threads=2)
     sources = _validation_sources(recipe, settings)
     parity = _gate(checkpoint, detector, sources, "fp32")
     logger.info("%s: %s", head, parity)
@@ -164,7 +164,7 @@ def _in_other_numbers(
         to_float16(best.bundle.model_path, graph)
     updates = {"precision": precision, "sha256": file_sha256(graph), "notes": (*card.notes, note)}
     write_card(folder, card.model_copy(update=updates))
-    detector = Detector(read_bundle(folder, Role.DAMAGE), threads=2)
+    detector = Detector(read_bundle(folder, Role.DAMAGE, allow_unsigned=True), threads=2)
     sources = _validation_sources(recipe, settings)
     if precision == "fp16":
         logger.info("fp16: %s", _gate(run / "weights" / "best.pt", detector, sources, precision))

@@ -29,7 +29,7 @@ def release(
     """
     if is_signed(folder):
         raise CalledWrongly(f"{folder} is released already: a release does not change, give it a new version")
-    card = read_bundle(folder).card
+    card = read_bundle(folder, allow_unsigned=True).card
     if card.training is not None and not card.metrics:
         raise CalledWrongly(f"{folder} has no scores: run wegewart-train evaluate --bundle … --record first")
     staged = folder.parent / f".{folder.name}.release" / folder.name
