@@ -52,7 +52,7 @@ def write_bundle(
     **card_fields: object,
 ) -> Path:
     """Signed bundle whose graph answers with `answer`; card fields can be set otherwise to make it wrong."""
-    folder = models_dir / f"{name}-0.1.0-fp32"
+    folder = models_dir / f"{name}-{card_fields.get('version', '0.1.0')}-fp32"
     folder.mkdir(parents=True)
     onnx.save(answering_graph(answer, graph_hw or input_hw), str(folder / "model.onnx"))
     kind = HeadKind.END2END if answer.shape[2] == 6 else HeadKind.RAW
