@@ -13,7 +13,7 @@ from wegewart_edge.drive_reader import FrameLoader, RecordedDrive, read_drive
 from wegewart_edge.looking import ModelEyes, read_given_boxes, run_name
 from wegewart_edge.observe import DriveContext
 from wegewart_edge.outbox import Outbox
-from wegewart_edge.pipeline import Photographer, Progress, Replay, Tally
+from wegewart_edge.pipeline import Photographer, Progress, Replay, Replayed, Tally
 from wegewart_edge.privacy import Picture, Privacy
 from wegewart_edge.settings import EdgeSettings
 from wegewart_edge.uplink import Delivery, Uplink
@@ -77,7 +77,8 @@ def replay(folder: Path, settings: EdgeSettings, progress: Progress, *, offline:
                 settings,
             ).run(progress)
             outbox.keep_drive(replayed.track)
-            delivery = uplink.deliver() if uplink is not None else None
+            with replayed.tally.timed("send"):
+                delivery = uplink.deliver() if uplink is not None else None
         finally:
             if uplink is not None:
                 uplink.close()
@@ -97,8 +98,8 @@ def replay(folder: Path, settings: EdgeSettings, progress: Progress, *, offline:
 
 def locate_given(
     folder: Path, boxes: Path, settings: EdgeSettings, keep: Callable[[Observation], None], progress: Progress
-) -> Tally:
-    """Observations of given boxes; neither images nor a model are needed."""
+) -> Replayed:
+    """Observations of given boxes, and the drive's track; neither images nor a model are needed."""
     drive = read_drive(folder, with_images=False)
     taxonomy = shipped_taxonomy()
     eyes, bundle = read_given_boxes(boxes, drive, taxonomy)
@@ -107,7 +108,7 @@ def locate_given(
     def kept(observation: Observation, _: Picture | None) -> None:
         keep(observation)
 
-    return Replay(drive, context, eyes, None, kept, settings).run(progress).tally
+    return Replay(drive, context, eyes, None, kept, settings).run(progress)
 
 
 def damage_bundle(settings: EdgeSettings) -> Bundle:
