@@ -20,7 +20,12 @@ from wegewart_inference import detector as detector_module
 from wegewart_inference.detector import Detector
 from wegewart_inference.model_bundle import BundleCard, file_sha256, read_bundle, write_card
 from wegewart_training.parity import LIMITS, check_map50, check_parity, frames_of_every_shape
-from wegewart_training.quantise import nodes_behind_the_last_convolutions, quantise, to_float16
+from wegewart_training.quantise import (
+    nodes_behind_the_last_convolutions,
+    quantise,
+    stem_nodes,
+    to_float16,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINT = ROOT / "training" / "checkpoints" / "yolo26n-coco-dequant.pt"
@@ -210,6 +215,15 @@ def test_the_tail_behind_the_last_convolutions_is_found(made):
     assert 5 <= len(behind) < 80
     assert all(by_name[name].op_type != "Conv" for name in behind)
     assert model.graph.node[-1].name in behind
+
+
+def test_the_stem_ends_before_the_third_halving(made):
+    model = onnx.load(str(made[0] / "model.onnx"))
+    stem = set(stem_nodes(model))
+    blocks = {name.split("/")[1] for name in stem if name.startswith("/model.")}
+
+    assert blocks == {"model.0", "model.1", "model.2"}
+    assert stem.isdisjoint(nodes_behind_the_last_convolutions(model))
 
 
 @pytest.mark.parametrize(
