@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,14 +78,6 @@ CREATE TABLE IF NOT EXISTS looked_at (
     PRIMARY KEY (run, sequence)
 ) STRICT;
 """
-
-
-class MessageState(StrEnum):
-    """Where a message stands."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    SET_ASIDE = "set_aside"
 
 
 @dataclass(frozen=True, slots=True)

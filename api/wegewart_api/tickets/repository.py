@@ -258,23 +258,6 @@ def defects_of_tickets(
     return dict(found)
 
 
-def tickets_of_defects(
-    connection: Connection, tenant_id: UUID, defect_ids: Sequence[UUID]
-) -> dict[UUID, list[UUID]]:
-    """Ids of the tickets of each of these defects, oldest first."""
-    found: dict[UUID, list[UUID]] = defaultdict(list)
-    at = ticket_defect.c
-    for start in range(0, len(defect_ids), AT_ONCE):
-        rows = connection.execute(
-            select(at.defect_id, at.ticket_id)
-            .where(at.tenant_id == tenant_id, at.defect_id.in_(defect_ids[start : start + AT_ONCE]))
-            .order_by(at.ticket_id)
-        )
-        for row in rows:
-            found[row.defect_id].append(row.ticket_id)
-    return dict(found)
-
-
 # --- rows -----------------------------------------------------------------------------------------------
 
 
