@@ -2,11 +2,13 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
+
+from sqlalchemy import Column, Connection, RowMapping, Select, and_, or_
 
 from wegewart_api.errors import BadRequest
 
@@ -51,3 +53,28 @@ class Page(Generic[Row]):
 
     rows: Sequence[Row]
     next: Cursor | None
+
+
+def page_of(
+    connection: Connection,
+    query: Select[Any],
+    order: tuple[Column[Any], Column[Any]],
+    after: Cursor | None,
+    limit: int,
+    read: Callable[[RowMapping], Row],
+) -> Page[Row]:
+    """One page of a query, in order of time and id.
+
+    Args:
+        order: Columns of the time and the id that a cursor names; both must be selected.
+        after: Last row of the page before, None for the first page.
+        read: Makes a row of the list from a row of the store.
+    """
+    moment, row_id = order
+    if after is not None:
+        later = and_(moment == after.at, row_id > after.row_id)
+        query = query.where(or_(moment > after.at, later))
+    found = connection.execute(query.order_by(moment, row_id).limit(limit + 1)).mappings().all()
+    page = found[:limit]
+    more = len(found) > limit
+    return Page([read(row) for row in page], Cursor(page[-1][moment], page[-1][row_id]) if more else None)

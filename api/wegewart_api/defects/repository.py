@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, and_, or_, select
+from sqlalchemy import Connection, RowMapping, select
 
 from wegewart.geo import Covariance
-from wegewart_api.database.paging import Cursor, Page
+from wegewart_api.database.paging import Cursor, Page, page_of
 from wegewart_api.database.tables import (
     defect,
     defect_event,
@@ -109,17 +109,7 @@ def list_defects(
         query = query.where(defect.c.status == wanted.status)
     else:
         query = query.where(defect.c.status != DefectStatus.WITHDRAWN)
-    if after is not None:
-        query = query.where(
-            or_(
-                defect.c.created_at > after.at,
-                and_(defect.c.created_at == after.at, defect.c.id > after.row_id),
-            )
-        )
-    query = query.order_by(defect.c.created_at, defect.c.id).limit(limit + 1)
-    rows = [_defect(row) for row in connection.execute(query).mappings()]
-    page = rows[:limit]
-    return Page(page, Cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None)
+    return page_of(connection, query, (defect.c.created_at, defect.c.id), after, limit, _defect)
 
 
 def one_defect(connection: Connection, tenant_id: UUID, defect_id: UUID) -> StoredDefect | None:

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wegewart.drive import DriveState, DriveTrack
 from wegewart.observation import Observation
-from wegewart_api.database.paging import Cursor, Page
+from wegewart_api.database.paging import Cursor, Page, page_of
 from wegewart_api.database.tables import drive_pass, evidence, observation
 from wegewart_api.intake.datum import track_in_etrs89
 from wegewart_api.intake.messages import PassKey
@@ -85,7 +85,7 @@ def observations_of_pass(connection: Connection, key: PassKey) -> list[StoredObs
         .where(_observed_by(key))
         .order_by(observation.c.station_m, observation.c.captured_at, observation.c.id)
     )
-    return [_observation(row) for row in rows]
+    return [_observation(row) for row in rows.mappings()]
 
 
 def count_observations(connection: Connection, key: PassKey) -> int:
@@ -109,18 +109,8 @@ def list_observations(
         query = query.where(observation.c.drive_id == drive_id)
     if defect_id is not None:
         query = query.where(observation.c.defect_id == defect_id)
-    if after is not None:
-        query = query.where(
-            or_(
-                observation.c.captured_at > after.at,
-                and_(observation.c.captured_at == after.at, observation.c.id > after.row_id),
-            )
-        )
-    query = query.order_by(observation.c.captured_at, observation.c.id).limit(limit + 1)
-    rows = [_observation(row) for row in connection.execute(query)]
-    page = rows[:limit]
-    last = page[-1].sent if len(rows) > limit else None
-    return Page(page, Cursor(last.captured_at, last.id) if last else None)
+    order = (observation.c.captured_at, observation.c.id)
+    return page_of(connection, query, order, after, limit, _observation)
 
 
 # --- passes -------------------------------------------------------------------------------------------
@@ -347,14 +337,14 @@ def _observed_by(key: PassKey) -> ColumnElement[bool]:
     )
 
 
-def _observation(row: Any) -> StoredObservation:  # noqa: ANN401
+def _observation(row: RowMapping) -> StoredObservation:
     return StoredObservation(
-        sent=Observation.model_validate(row.content),
-        lat=row.lat,
-        lon=row.lon,
-        received_at=row.received_at,
-        superseded_at=row.superseded_at,
-        defect_id=row.defect_id,
+        sent=Observation.model_validate(row["content"]),
+        lat=row["lat"],
+        lon=row["lon"],
+        received_at=row["received_at"],
+        superseded_at=row["superseded_at"],
+        defect_id=row["defect_id"],
     )
 
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, insert, select, update
 
 from wegewart_api.database.cells import cell_of
 from wegewart_api.database.ids import new_id
-from wegewart_api.database.paging import Cursor, Page
+from wegewart_api.database.paging import Cursor, Page, page_of
 from wegewart_api.database.tables import ticket, ticket_defect, ticket_event, ticket_number
 from wegewart_api.streets.box import Box
 from wegewart_api.tickets.lifecycle import (
@@ -210,17 +210,7 @@ def list_tickets(
         )
     if wanted.since is not None:
         query = query.where(ticket.c.updated_at >= wanted.since)
-    if after is not None:
-        query = query.where(
-            or_(
-                ticket.c.created_at > after.at,
-                and_(ticket.c.created_at == after.at, ticket.c.id > after.row_id),
-            )
-        )
-    query = query.order_by(ticket.c.created_at, ticket.c.id).limit(limit + 1)
-    rows = [_ticket(row) for row in connection.execute(query).mappings()]
-    page = rows[:limit]
-    return Page(page, Cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None)
+    return page_of(connection, query, (ticket.c.created_at, ticket.c.id), after, limit, _ticket)
 
 
 def one_ticket(connection: Connection, tenant_id: UUID, ticket_id: UUID) -> StoredTicket | None:
