@@ -7,16 +7,18 @@ therefore gets folders of its own with links to the images, and a damaged JPEG f
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wegewart.damage import shipped_taxonomy
 from wegewart.errors import DatasetInvalid
+from wegewart_datasets.audit import reserved_images
+from wegewart_datasets.locking import lock_path, read_lock
 from wegewart_datasets.manifest import data_yaml_of, manifest_sha256, read_manifest
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import images_of, label_path_of, read_data_yaml, split_sha256
 from wegewart_training.recipe import DataPart, Recipe
+from wegewart_training.sampling import repeat_factors, some_empties, whole_repeats
 
 JPEG_END = b"\xff\xd9"
 
@@ -30,6 +32,8 @@ class UsedPart:
     split: str
     repeat: int
     images: int
+    of_images: int
+    """Images of the split; fewer are shown where the recipe takes only some without a box."""
     content_sha256: str
 
 
@@ -46,11 +50,12 @@ def compose(recipe: Recipe, settings: DataSettings, folder: Path) -> ComposedDat
     """Lay out the recipe's data below `folder`; what lies there is replaced.
 
     Raises:
-        DatasetInvalid: If a data set is not on this machine, has other classes, or holds a damaged JPEG file.
+        DatasetInvalid: If a data set is not on this machine, differs from its lock, has other classes, or
+            holds a damaged JPEG file or an image that is reserved for scoring.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    train = _compose_split(recipe.train, recipe.taxonomy, settings, folder, "train")
-    val = _compose_split(recipe.val, recipe.taxonomy, settings, folder, "val")
+    train = _compose_split(recipe, settings, folder, "train")
+    val = _compose_split(recipe, settings, folder, "val")
     codes = shipped_taxonomy(recipe.taxonomy).codes
     lines = [f"path: {json.dumps(str(folder.resolve()))}", "train: images/train", "val: images/val", "names:"]
     lines += [f"  {index}: {code}" for index, code in enumerate(codes)]
@@ -62,34 +67,90 @@ def compose(recipe: Recipe, settings: DataSettings, folder: Path) -> ComposedDat
     return composed
 
 
-def _compose_split(
-    parts: Sequence[DataPart], taxonomy: str, settings: DataSettings, folder: Path, use: str
-) -> tuple[UsedPart, ...]:
+def _compose_split(recipe: Recipe, settings: DataSettings, folder: Path, use: str) -> tuple[UsedPart, ...]:
     for kind in ("images", "labels"):
         (folder / kind / use).mkdir(parents=True)
-    return tuple(_compose_part(part, taxonomy, settings, folder, use) for part in parts)
+    used = recipe.train if use == "train" else recipe.val
+    reserved = _reserved(recipe, settings) if use == "train" else frozenset()
+    taken = [_take(part, recipe, settings, reserved) for part in used]
+    shown = [image for part in taken for image in part.images for _ in range(part.part.repeat)]
+    if use == "train" and recipe.class_balance is not None:
+        factors = repeat_factors([_classes_of(image) for image in shown], recipe.class_balance)
+        repeats = whole_repeats(factors, recipe.seed)
+    else:
+        repeats = [1] * len(shown)
+    numbered = [image for image, times in zip(shown, repeats, strict=True) for _ in range(times)]
+    for number, image in enumerate(numbered):
+        _link(image, folder, use, f"{number:06d}__")
+    return tuple(part.used for part in taken)
 
 
-def _compose_part(part: DataPart, taxonomy: str, settings: DataSettings, folder: Path, use: str) -> UsedPart:
+@dataclass(frozen=True)
+class _Taken:
+    """The images of one part that a run shows, and what is written down of them."""
+
+    part: DataPart
+    images: list[Path]
+    used: UsedPart
+
+
+def _reserved(recipe: Recipe, settings: DataSettings) -> frozenset[str]:
+    """Names of the images that some data set of the recipe keeps for scoring."""
+    names: set[str] = set()
+    for part in (*recipe.train, *recipe.val):
+        manifest = read_manifest(part.manifest, settings)
+        if manifest.reserved is not None:
+            names |= reserved_images(data_yaml_of(manifest, settings).parent / manifest.reserved)
+    return frozenset(names)
+
+
+def _take(part: DataPart, recipe: Recipe, settings: DataSettings, reserved: frozenset[str]) -> _Taken:
     manifest = read_manifest(part.manifest, settings)
     if part.split not in manifest.splits:
-        raise DatasetInvalid(f"manifest {part.manifest!r} offers no split {part.split!r} for {use}")
+        raise DatasetInvalid(f"manifest {part.manifest!r} offers no split {part.split!r}")
     data = read_data_yaml(data_yaml_of(manifest, settings))
-    expected = shipped_taxonomy(taxonomy)
+    expected = shipped_taxonomy(recipe.taxonomy)
     if expected.codes_of(data.names) != expected.codes:
-        raise DatasetInvalid(f"data set {part.manifest!r} has classes {data.names}, not those of {taxonomy}")
+        raise DatasetInvalid(
+            f"data set {part.manifest!r} has classes {data.names}, not those of {recipe.taxonomy}"
+        )
     images = images_of(data, part.split)
     for image in images:
         _refuse_damaged_jpeg(image)
-        for turn in range(part.repeat):
-            _link(image, folder, use, f"{part.manifest}__{turn}__")
-    return UsedPart(
+        if image.name in reserved:
+            raise DatasetInvalid(f"{image} is reserved for scoring: take it out of {part.manifest!r}")
+    sha256 = split_sha256(images, data.root)
+    _refuse_changed(part, sha256, settings)
+    classes = [_classes_of(image) for image in images]
+    most = len(images) if part.empties is None else part.empties
+    taken = [images[index] for index in some_empties(images, classes, most, recipe.seed)]
+    used = UsedPart(
         part.manifest,
         manifest_sha256(part.manifest, settings),
         part.split,
         part.repeat,
+        len(taken),
         len(images),
-        split_sha256(images, data.root),
+        sha256,
+    )
+    return _Taken(part, taken, used)
+
+
+def _refuse_changed(part: DataPart, sha256: str, settings: DataSettings) -> None:
+    locked = read_lock(lock_path(part.manifest, settings))
+    if locked is not None and part.split in locked and locked[part.split].sha256 != sha256:
+        raise DatasetInvalid(
+            f"data set {part.manifest!r}, {part.split} is not what its lock names: see "
+            f"`wegewart-data hash {part.manifest}`"
+        )
+
+
+def _classes_of(image: Path) -> frozenset[int]:
+    label = label_path_of(image)
+    if not label.is_file():
+        return frozenset()
+    return frozenset(
+        int(line.split()[0]) for line in label.read_text(encoding="utf-8").splitlines() if line.strip()
     )
 
 

@@ -1,20 +1,17 @@
 """Train: recipe and data sets in, a run folder with checkpoints out. Called again, it continues."""
 
-import csv
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wegewart.errors import RecipeInvalid
 from wegewart_datasets.settings import DataSettings
 from wegewart_training.compose import compose
+from wegewart_training.epoch_plan import epoch_rows, trained_seconds
 from wegewart_training.offline import quiet_ultralytics
 from wegewart_training.recipe import Recipe, read_recipe
 from wegewart_training.run_record import RunRecord, begin, now, write_record
-
-if TYPE_CHECKING:  # importing it costs ten seconds and talks unless silenced first
-    from ultralytics.models.yolo.detect import DetectionTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -45,84 +42,47 @@ def train(recipe_path: Path, run: Path, settings: DataSettings, device: str = "c
 
 
 def _train_with_ultralytics(recipe: Recipe, run: Path, data_yaml: Path, device: str) -> None:
-    from ultralytics.models.yolo.detect import DetectionTrainer
+    from wegewart_training.road_trainer import RoadTrainer
 
     last = run / "weights" / "last.pt"
     overrides = trainer_settings(recipe, run, data_yaml, device)
     if last.is_file():
         overrides |= {"model": str(last), "resume": str(last)}
         logger.info("going on after epoch %d of %s", len(epoch_rows(run)), run)
-    trainer = DetectionTrainer(overrides=overrides)
-    _plan(trainer, recipe, run)
-    trainer.add_callback("on_fit_epoch_end", lambda trainer: _plan_again(trainer, recipe, run))
-    trainer.train()  # type: ignore[no-untyped-call]
-
-
-def _plan(trainer: "DetectionTrainer", recipe: Recipe, run: Path) -> None:
-    """Tell the trainer after how many epochs to end, which is what its learning rate falls towards."""
-    trainer.epochs = trainer.args.epochs = planned_epochs(recipe, len(epoch_rows(run)), trained_seconds(run))
-
-
-def _plan_again(trainer: "DetectionTrainer", recipe: Recipe, run: Path) -> None:
-    """After an epoch: a new plan from its duration, so that the last epoch is whole and has the lowest rate.
-
-    Ultralytics' own time limit stops in the middle of an epoch, mostly before the rate is down.
-    """
-    if trainer.stop or recipe.budget_h is None:
-        return
-    _plan(trainer, recipe, run)
-    # What Ultralytics itself does when it plans anew.
-    trainer._setup_scheduler()  # type: ignore[no-untyped-call]  # noqa: SLF001
-    scheduler: Any = trainer.scheduler
-    scheduler.last_epoch = trainer.epoch
-    trainer.stop = trainer.epoch + 1 >= trainer.epochs
-
-
-def planned_epochs(recipe: Recipe, done: int, spent_s: float) -> int:
-    """Epochs to train in all: as many as fit the budget best at the speed so far, at most the recipe's."""
-    if recipe.budget_h is None or done == 0:
-        return recipe.epochs
-    return min(max(round(recipe.budget_h * 3600 / (spent_s / done)), done), recipe.epochs)
+    RoadTrainer(recipe.trainer, run, overrides).train()  # type: ignore[no-untyped-call]
 
 
 def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) -> dict[str, Any]:
     """What Ultralytics' trainer is told; whatever is not named here is its default."""
-    return {
+    plan = recipe.trainer
+    settings: dict[str, Any] = {
         "model": str(recipe.checkpoint),
         "data": str(data_yaml),
         "save_dir": str(run),
-        "epochs": recipe.epochs,
+        "epochs": plan.epochs,
         "time": None,
-        "imgsz": recipe.image_px,
-        "batch": recipe.batch,
+        "imgsz": plan.image_px,
+        "batch": plan.batch,
+        "nbs": plan.step_images,
         "seed": recipe.seed,
         "deterministic": True,
-        "warmup_epochs": recipe.warmup_epochs,
-        "close_mosaic": recipe.close_mosaic_epochs,
+        "warmup_epochs": plan.warmup_epochs,
+        "close_mosaic": plan.close_mosaic_epochs,
         "device": device,
         "workers": 2,
-        "amp": "bf16" if device != "cpu" else False,  # the check before fp16 wants a download
+        # fp16 would be checked first with a picture from the network; bf16 needs no check, and on CPUs the
+        # trainer switches it on itself
+        "amp": "bf16" if device != "cpu" else False,
         "plots": False,
     }
+    if plan.learning_rate is not None:
+        settings |= {"optimizer": "AdamW", "lr0": plan.learning_rate, "cos_lr": True, "momentum": 0.9}
+        settings |= {"warmup_bias_lr": 0.0}
+    if recipe.road_weather > 0:
+        from wegewart_training.road_weather import road_weather
 
-
-def epoch_rows(run: Path) -> list[dict[str, str]]:
-    """Rows of results.csv, one per finished epoch."""
-    path = run / "results.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def trained_seconds(run: Path) -> float:
-    """Seconds spent in finished epochs; the clock in results.csv starts again with every resume."""
-    seconds, before = 0.0, 0.0
-    for row in epoch_rows(run):
-        clock = float(row["time"])
-        seconds += clock - before if clock > before else clock
-        before = clock
-    return seconds
+        settings["augmentations"] = road_weather(recipe.road_weather)
+    return settings
 
 
 def finished(record: RunRecord, run: Path) -> RunRecord:
