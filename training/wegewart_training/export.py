@@ -34,6 +34,7 @@ from wegewart_inference.model_bundle import (
 )
 from wegewart_inference.preprocess import input_tensor, letterbox_for
 from wegewart_inference.sources import image_frame
+from wegewart_training.epoch_plan import epoch_rows, trained_seconds
 from wegewart_training.evaluate import look_at, source_metrics
 from wegewart_training.judged import ScoredImage
 from wegewart_training.onnx_graph import OPSET, Float32Array, export_graph
@@ -49,7 +50,7 @@ from wegewart_training.recipe import DataPart, Recipe
 from wegewart_training.run_record import RunRecord, read_record
 from wegewart_training.score import Scores, score
 from wegewart_training.thresholds import best_f1_thresholds
-from wegewart_training.train import epoch_rows, finished, trained_seconds
+from wegewart_training.train import finished
 
 logger = logging.getLogger(__name__)
 COMPARED_IMAGES = 4  # of each validation source, each in four shapes, for the parity gate
@@ -132,7 +133,7 @@ def _candidate(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     checkpoint, graph = run / "weights" / "best.pt", folder / "model.onnx"
-    image_px = options.image_px or recipe.image_px
+    image_px = options.image_px or recipe.trainer.image_px
     codes = shipped_taxonomy(recipe.taxonomy).codes
     metadata = {"bundle": folder.name, "classes": ",".join(codes), "license": LICENCE, "head": head}
     export_graph(checkpoint, graph, image_px, head, metadata)

@@ -46,7 +46,8 @@ class RoadTrainer(DetectionTrainer):
             torch.set_autocast_dtype("cpu", torch.bfloat16)
             torch.set_autocast_enabled("cpu", True)
         size_px = self._size_px()
-        if self.model.training and size_px != batch["img"].shape[-1]:
+        model: Any = self.model
+        if model.training and size_px != batch["img"].shape[-1]:
             batch["img"] = nn.functional.interpolate(
                 batch["img"], size=(size_px, size_px), mode="bilinear", antialias=True
             )
@@ -63,13 +64,14 @@ class RoadTrainer(DetectionTrainer):
     def _lay_out(self) -> None:
         """Channels last: a tenth faster in bfloat16 on CPUs; Ultralytics does it on CUDA by itself."""
         if self._bf16_on_cpu:
-            self.model = self.model.to(memory_format=torch.channels_last)
+            model: Any = self.model
+            self.model = model.to(memory_format=torch.channels_last)
 
     def _choose_check(self) -> None:
         self._batches = 0
         self.args.val = (self.epoch + 1) % self.plan.check_every_epochs == 0
         if not self.args.val:
-            self.fitness: float | None = NOT_CHECKED
+            self.fitness = NOT_CHECKED  # type: ignore[assignment]
 
     def _set_epochs(self) -> None:
         done = len(epoch_rows(self.run))

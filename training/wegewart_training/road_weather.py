@@ -12,7 +12,7 @@ import numpy.typing as npt
 Image = npt.NDArray[np.uint8]
 
 
-class WetRoad(albumentations.ImageOnlyTransform):
+class WetRoad(albumentations.ImageOnlyTransform):  # type: ignore[misc]
     """A darker road that mirrors what is above it, weaker towards the viewer.
 
     Args:
