@@ -6,14 +6,16 @@ import pytest
 from tests.datasets.yolo_sets import listing, settings_for, write_manifest, write_yolo_set
 
 from wegewart.errors import DatasetInvalid
+from wegewart_datasets.locking import fingerprints, lock_path, lock_text
+from wegewart_datasets.opening import open_data
 from wegewart_datasets.yolo import images_of, read_data_yaml, read_labels
 from wegewart_training.compose import compose
-from wegewart_training.recipe import DataPart, Recipe
+from wegewart_training.recipe import DataPart, Recipe, TrainerPlan
 
 BOX = "3 0.5 0.5 0.2 0.2\n"
 
 
-def recipe_of(train, val, tmp_path):
+def recipe_of(train, val, tmp_path, class_balance=None):
     return Recipe(
         name="tiny",
         version="0.0.1",
@@ -22,13 +24,10 @@ def recipe_of(train, val, tmp_path):
         checkpoint_sha256="0" * 64,
         train=train,
         val=val,
-        image_px=64,
-        epochs=1,
-        budget_h=None,
-        batch=2,
+        trainer=TrainerPlan(64, 1, None, 2, 0.0, 0),
         seed=0,
-        warmup_epochs=0.0,
-        close_mosaic_epochs=0,
+        class_balance=class_balance,
+        road_weather=0.0,
         sha256="0" * 64,
     )
 
@@ -94,4 +93,61 @@ def test_a_split_that_the_manifest_does_not_offer_is_refused(machine, tmp_path):
     recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)
 
     with pytest.raises(DatasetInvalid, match="offers no split 'val'"):
+        compose(recipe, machine, tmp_path / "run")
+
+
+def test_only_as_many_undamaged_images_are_taken_as_the_recipe_asks_for_and_always_the_same(
+    machine, tmp_path
+):
+    labels = {f"clean{number}": "" for number in range(20)} | {"a": BOX}
+    write_manifest(machine.manifests, "lanes")
+    write_yolo_set(machine.data_root / "lanes", {"train": labels})
+    recipe = recipe_of((DataPart("lanes", "train", empties=5),), (DataPart("roads", "val"),), tmp_path)
+
+    first = compose(recipe, machine, tmp_path / "first")
+    again = compose(recipe, machine, tmp_path / "again")
+
+    taken = [image.name for image in images_of(read_data_yaml(first.data_yaml), "train")]
+    assert len(taken) == 6
+    assert taken == [image.name for image in images_of(read_data_yaml(again.data_yaml), "train")]
+    assert sum(name.endswith("a.jpg") for name in taken) == 1
+    assert (first.train[0].images, first.train[0].of_images) == (6, 21)
+
+
+def test_images_with_a_rare_class_are_shown_more_often(machine, tmp_path):
+    common = {f"crack{number}": "0 0.5 0.5 0.2 0.2\n" for number in range(36)}
+    write_manifest(machine.manifests, "lanes")
+    write_yolo_set(machine.data_root / "lanes", {"train": common | {"hole": BOX}})
+    parts = (DataPart("lanes", "train"),), (DataPart("roads", "val"),)
+
+    plain = compose(recipe_of(*parts, tmp_path), machine, tmp_path / "plain")
+    balanced = compose(recipe_of(*parts, tmp_path, class_balance=0.25), machine, tmp_path / "balanced")
+
+    def shown(composed, name):
+        return sum(name in path.name for path in images_of(read_data_yaml(composed.data_yaml), "train"))
+
+    assert shown(plain, "hole") == 1
+    assert shown(balanced, "hole") in (3, 4)  # the square root of 0.25 * 37 is 3.04
+    assert shown(balanced, "crack") == 36
+
+
+def test_a_reserved_image_stops_the_run_in_whichever_data_set_it_lies(machine, tmp_path):
+    manifest = machine.manifests / "roads.toml"
+    manifest.write_text('reserved = "places.csv"\n' + manifest.read_text())
+    (machine.data_root / "roads" / "places.csv").write_text("image,part\na.jpg,train\nb.jpg,reserved\n")
+    recipe = recipe_of((DataPart("streets", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    with pytest.raises(DatasetInvalid, match=r"b\.jpg is reserved for scoring: take it out of 'streets'"):
+        compose(recipe, machine, tmp_path / "run")
+
+
+def test_data_that_differs_from_its_lock_is_refused(machine, tmp_path):
+    opened = open_data("roads", machine)
+    lock_path("roads", machine).write_text(lock_text(fingerprints(opened)))
+    recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)
+    compose(recipe, machine, tmp_path / "run")
+
+    (machine.data_root / "roads/labels/train/a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+
+    with pytest.raises(DatasetInvalid, match="'roads', train is not what its lock names"):
         compose(recipe, machine, tmp_path / "run")

@@ -1,15 +1,13 @@
 """How many epochs a time budget is worth."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from wegewart_training.recipe import read_recipe
-from wegewart_training.train import planned_epochs, trained_seconds
+from wegewart_training.epoch_plan import planned_epochs, trained_seconds
+from wegewart_training.recipe import TrainerPlan
 
-FIRST = read_recipe(Path(__file__).resolve().parents[2] / "training" / "recipes" / "first.toml")
-HOUR = replace(FIRST, epochs=10, budget_h=1.0)
+HOUR = TrainerPlan(416, epochs=10, budget_h=1.0, batch=16, warmup_epochs=1.0, close_mosaic_epochs=1)
 
 
 @pytest.mark.parametrize(

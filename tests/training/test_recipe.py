@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wegewart.errors import RecipeInvalid
-from wegewart_training.recipe import read_recipe
+from wegewart_training.recipe import TrainerPlan, read_recipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
 
@@ -48,8 +48,9 @@ def test_every_shipped_recipe_reads_and_its_checkpoint_is_the_named_one(path):
 def test_a_recipe_becomes_one_value(tmp_path):
     recipe = read_recipe(write_recipe(tmp_path))
 
-    assert (recipe.name, recipe.version, recipe.image_px, recipe.epochs) == ("tiny", "0.0.1", 64, 2)
-    assert recipe.budget_h is None
+    assert (recipe.name, recipe.version) == ("tiny", "0.0.1")
+    assert recipe.trainer == TrainerPlan(64, 2, None, 4, 0.0, 0)  # what is left out has its default
+    assert (recipe.class_balance, recipe.road_weather) == (None, 0.0)
     assert recipe.train[0].repeat == 2
     assert recipe.val[0].repeat == 1
     assert recipe.checkpoint == tmp_path / "start.pt"
@@ -92,8 +93,23 @@ def test_all_mistakes_are_reported_together(tmp_path):
         ("[data]", "[data]\ntest = []", "data.test is unknown"),
         ("batch = 4", "batch = 4\nbudget_h = 0", "budget_h = 0.0"),
         ("seed = 0", "seed =", "cannot be read"),
+        ("batch = 4", 'batch = 4\nprecision = "fp8"', "one of fp32, bf16, or left out"),
+        ("batch = 4", "batch = 4\nsizes_px = [64, 65]", "multiples of 32"),
+        ("repeat = 2", "empties = -1", "whole number from 0"),
+        ("[data]", "[data]\nclass_balance = 2", "between 0 and 1"),
     ],
-    ids=["no-checkpoint", "hash", "truth-value", "unknown", "no-time", "no-toml"],
+    ids=[
+        "no-checkpoint",
+        "hash",
+        "truth-value",
+        "unknown",
+        "no-time",
+        "no-toml",
+        "precision",
+        "sizes",
+        "empties",
+        "balance",
+    ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, old, new, reason):
     with pytest.raises(RecipeInvalid, match=reason):
