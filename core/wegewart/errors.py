@@ -64,6 +64,12 @@ class SettingsInvalid(WegewartError):
     exit_code: ClassVar[int] = 2
 
 
+class LimitsInvalid(WegewartError):
+    """A table of severity or condition limits with mistakes; the message lists them all."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class OutboxInvalid(WegewartError):
     """An outbox file that is none, or of another version."""
 
