@@ -1,5 +1,6 @@
 """Ultralytics' trainer with what our recipes ask beyond its settings. Imports torch: import it late."""
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class RoadTrainer(DetectionTrainer):
         super().__init__(overrides=overrides)
         if self.device.type == "cpu":
             self.args.workers = 1  # else images are read while the cores wait
+            torch.set_num_threads(len(os.sched_getaffinity(0)))  # Ultralytics leaves one core out
         self.add_callback("on_pretrain_routine_end", RoadTrainer._lay_out)
         self.add_callback("on_train_epoch_start", RoadTrainer._choose_check)
         self.add_callback("on_fit_epoch_end", RoadTrainer._plan_again)
