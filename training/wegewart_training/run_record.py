@@ -1,9 +1,10 @@
 """run.json: what a training run was started with, and how it ended."""
 
+import csv
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,6 +26,8 @@ class RunRecord:
     versions: Mapping[str, str]
     resumed_with: tuple[str, ...] = ()
     """Commit at each resume."""
+    resumed_after: tuple[int, ...] = ()
+    """Finished epochs at each resume, where the clock in results.csv starts again."""
     finished_at: str | None = None
     epochs_done: int | None = None
     best_epoch: int | None = None
@@ -90,6 +93,35 @@ def begin(run: Path, recipe_path: Path, recipe_sha256: str, device: str) -> RunR
         )
     elif record.finished_at is None:
         commit = git_commit(recipe_path.resolve().parent)
-        record = replace(record, resumed_with=(*record.resumed_with, commit))
+        record = replace(
+            record,
+            resumed_with=(*record.resumed_with, commit),
+            resumed_after=(*record.resumed_after, len(epoch_clocks_s(run))),
+        )
     write_record(run, record)
     return record
+
+
+def epoch_clocks_s(run: Path) -> list[float]:
+    """Seconds that results.csv notes for each finished epoch, counted since the last start or resume."""
+    path = run / "results.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [float(row["time"]) for row in csv.DictReader(file)]
+
+
+def trained_seconds(clocks_s: Sequence[float], resumed_after: Sequence[int]) -> float:
+    """Seconds spent in finished epochs.
+
+    Args:
+        clocks_s: Of each finished epoch, since the start or the last resume before it.
+        resumed_after: Finished epochs at each resume. A clock that falls is a resume as well: records of
+            earlier versions do not name them.
+    """
+    seconds, before_s = 0.0, 0.0
+    for epoch, clock_s in enumerate(clocks_s):
+        restarted = epoch in resumed_after or clock_s < before_s
+        seconds += clock_s if restarted else clock_s - before_s
+        before_s = clock_s
+    return seconds
