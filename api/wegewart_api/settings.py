@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         default=15.0, gt=0, le=1440, description="time after which a failed login is forgotten"
     )
     taxonomy: str = Field(default=DEFAULT_TAXONOMY, description="id of the damage taxonomy")
+    severity_limits: Path | None = Field(
+        default=None, description="TOML file with the city's limits of severity; without it the shipped ones"
+    )
 
     @field_validator("public_url")
     @classmethod

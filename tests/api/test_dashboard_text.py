@@ -8,6 +8,7 @@ from string import Formatter
 import pytest
 
 from wegewart.drive import InvalidReason
+from wegewart.severity import SIZED, Basis, Grade, Unknown
 from wegewart_api.auth.principal import Role
 from wegewart_api.dashboard import errors, formats, page
 from wegewart_api.dashboard.filters import StateChoice
@@ -38,6 +39,10 @@ FAMILIES = {
     "drive_state": {"open", "incomplete", "waiting", "processed", "superseded"},
     "chance": {name for _, name in formats.CHANCES},
     "size": {"length", "width", "area"},
+    "severity": set(Grade),
+    "severity.because": set(Unknown),
+    "severity.by": set(SIZED),
+    "severity.basis": set(Basis),
     "map": set(page.MAP_TEXTS.values()),
     "error": {f"{status}.{part}" for status in errors.TOLD for part in ("title", "help")},
     "setup": {"name", "email"},

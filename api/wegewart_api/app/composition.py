@@ -19,6 +19,7 @@ from wegewart_api.auth.access import StoreOf
 from wegewart_api.dashboard.mount import mount_dashboard
 from wegewart_api.database.engine import Database
 from wegewart_api.defects import routes as defects
+from wegewart_api.defects.severity import severity_limits
 from wegewart_api.intake import routes as intake
 from wegewart_api.intake.evidence_store import EvidenceFolder
 from wegewart_api.intake.processing import ProcessPass, WaitingPasses
@@ -66,6 +67,7 @@ def create_app(
     app.state.settings = settings
     app.state.database = database
     app.state.taxonomy = shipped_taxonomy(settings.taxonomy)
+    app.state.severity_limits = severity_limits(settings, app.state.taxonomy)
     app.state.evidence_store = EvidenceFolder(settings.evidence_dir)
     app.state.process_pass = process_pass
     add_problem_answers(app)

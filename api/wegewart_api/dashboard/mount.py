@@ -29,7 +29,7 @@ class BuiltFiles(StaticFiles):
 def mount_dashboard(app: FastAPI) -> None:
     """Add the pages to an app that answers errors already; call it last.
 
-    `app.state` must hold `settings`, `database` and `taxonomy`.
+    `app.state` must hold `settings`, `database`, `taxonomy` and `severity_limits`.
     """
     app.include_router(routes.marks_router)  # before the pages: /tickets/{id} must not take its .geojson
     app.include_router(routes.router)

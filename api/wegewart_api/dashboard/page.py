@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wegewart.damage import Taxonomy
+from wegewart.severity import SeverityTable
 from wegewart_api.auth.access import SettingsOf, optional_principal
 from wegewart_api.auth.login import utc_now
 from wegewart_api.auth.principal import Principal
@@ -53,6 +54,12 @@ class Page:
         """Words of the damages."""
         taxonomy: Taxonomy = self.request.app.state.taxonomy
         return taxonomy
+
+    @property
+    def severity_limits(self) -> SeverityTable:
+        """What makes a damage low, medium or high."""
+        limits: SeverityTable = self.request.app.state.severity_limits
+        return limits
 
     @property
     def person(self) -> Principal:

@@ -54,7 +54,7 @@ def show_ticket(
         sightings = repository.sightings_of(connection, tenant_id, [defect.id for defect in defects])
         events = repository.events_of(connection, tenant_id, ticket_id)
         tenant = repository.tenant_name(connection, tenant_id)
-    view = ticket_view(record, defects, sightings, events, chosen_view, page.taxonomy, page.formats)
+    view = ticket_view(record, defects, sightings, events, chosen_view, page)
     return page.render(
         "ticket.html",
         status=problem.status if problem else 200,

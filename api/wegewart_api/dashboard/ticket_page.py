@@ -8,7 +8,9 @@ from wegewart.damage import Taxonomy
 from wegewart.observation import Evidence, Observation
 from wegewart_api.dashboard.formats import Formats
 from wegewart_api.dashboard.labels import StateLabel, coordinates, place_words, state_label
+from wegewart_api.dashboard.page import Page
 from wegewart_api.dashboard.repository import DefectRecord, EventRecord, Sighting, TicketRecord
+from wegewart_api.dashboard.severity_words import SeverityFact, severity_fact
 from wegewart_api.dashboard.symbols import ClassLabel, class_label
 from wegewart_api.dashboard.text import Words
 
@@ -69,6 +71,7 @@ class DefectFacts:
     accuracy: str
     chances: list[ClassChance]
     sizes: list[SizeFact]
+    severity: SeverityFact
     existence: float
     first_seen_at: datetime
     last_seen_at: datetime
@@ -114,11 +117,10 @@ def ticket_view(
     sightings: list[Sighting],
     events: list[EventRecord],
     chosen_view: str | None,
-    taxonomy: Taxonomy,
-    formats: Formats,
+    page: Page,
 ) -> TicketView:
     """The page of one ticket; `chosen_view` is the observation the reader asked to see large."""
-    words = formats.words
+    taxonomy, formats, words = page.taxonomy, page.formats, page.words
     views = [_view(record, sighting, taxonomy, words) for sighting in sightings]
     return TicketView(
         id=str(record.id),
@@ -131,7 +133,7 @@ def ticket_view(
         position=coordinates(record.lat, record.lon, formats),
         created_at=record.created_at,
         due_at=record.due_at,
-        defects=[_facts(defect, taxonomy, formats) for defect in defects],
+        defects=[_facts(defect, page) for defect in defects],
         main=_main_view(views, chosen_view),
         views=views,
         history=[_entry(event, words) for event in events],
@@ -187,7 +189,8 @@ def _photograph(seen: Observation, evidence: Evidence) -> Photograph:
     )
 
 
-def _facts(defect: DefectRecord, taxonomy: Taxonomy, formats: Formats) -> DefectFacts:
+def _facts(defect: DefectRecord, page: Page) -> DefectFacts:
+    taxonomy, formats = page.taxonomy, page.formats
     chances = sorted(defect.class_probabilities.items(), key=lambda pair: -pair[1])
     language = formats.words.language
     return DefectFacts(
@@ -197,6 +200,7 @@ def _facts(defect: DefectRecord, taxonomy: Taxonomy, formats: Formats) -> Defect
         accuracy=formats.accuracy(defect.covariance),
         chances=[ClassChance(class_label(code, taxonomy, language), share) for code, share in chances],
         sizes=_sizes(defect, formats),
+        severity=severity_fact(defect, page.severity_limits, formats),
         existence=1 / (1 + math.exp(-max(-700.0, min(700.0, defect.existence_log_odds)))),
         first_seen_at=defect.first_seen_at,
         last_seen_at=defect.last_seen_at,

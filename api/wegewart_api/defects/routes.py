@@ -9,12 +9,20 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from wegewart.geo import Covariance
+from wegewart.severity import Severity, SeverityTable
 from wegewart_api.auth.access import Asking, StoreOf
 from wegewart_api.database.paging import LIMIT_DEFAULT, LIMIT_MOST, Cursor
 from wegewart_api.defects import repository
 from wegewart_api.defects.existence import DefectStatus, probability
 from wegewart_api.defects.ledger import looks_of
 from wegewart_api.defects.repository import DefectFilter, StoredDefect, StoredSize
+from wegewart_api.defects.severity import (
+    SeverityAnswer,
+    SeverityLimitsOf,
+    Size,
+    severity_answer,
+    severity_of_defect,
+)
 from wegewart_api.errors import NotFound
 from wegewart_api.intake.repository import StoredObservation, list_observations
 from wegewart_api.streets.box import Box
@@ -37,13 +45,6 @@ class Place(BaseModel):
     house_number: str | None
 
 
-class Size(BaseModel):
-    """A measure with its sigma."""
-
-    value: float
-    sigma: float
-
-
 class DefectAnswer(BaseModel):
     """One damage on the street, over all drives."""
 
@@ -57,6 +58,7 @@ class DefectAnswer(BaseModel):
     length_m: Size | None
     width_m: Size | None
     area_m2: Size | None
+    severity: SeverityAnswer
     first_seen_at: datetime
     last_seen_at: datetime
     observation_count: int
@@ -114,6 +116,7 @@ class DefectDetail(DefectAnswer):
 def get_defects(
     who: Asking,
     database: StoreOf,
+    limits: SeverityLimitsOf,
     bbox: BoxText = None,
     class_code: Annotated[str | None, Query(alias="class", max_length=16)] = None,
     status: DefectStatus | None = None,
@@ -125,12 +128,13 @@ def get_defects(
     with database.reading() as connection:
         page = repository.list_defects(connection, who.tenant_id, wanted, Cursor.read(cursor), limit)
     return DefectPage(
-        defects=[defect_answer(each) for each in page.rows], next=page.next.text if page.next else None
+        defects=[defect_answer(each, limits) for each in page.rows],
+        next=page.next.text if page.next else None,
     )
 
 
 @router.get("/defects/{defect_id}")
-def get_defect(defect_id: UUID, who: Asking, database: StoreOf) -> DefectDetail:
+def get_defect(defect_id: UUID, who: Asking, database: StoreOf, limits: SeverityLimitsOf) -> DefectDetail:
     """One defect with its observations, looks and history."""
     with database.reading() as connection:
         found = repository.one_defect(connection, who.tenant_id, defect_id)
@@ -140,7 +144,7 @@ def get_defect(defect_id: UUID, who: Asking, database: StoreOf) -> DefectDetail:
         looks = looks_of(connection, who.tenant_id, [defect_id]).get(defect_id, [])
         events = repository.events_of(connection, who.tenant_id, defect_id)
     return DefectDetail(
-        **defect_answer(found).model_dump(),
+        **defect_answer(found, limits).model_dump(),
         observations=[_sighting(each) for each in seen.rows],
         looks=[LookAnswer(at=look.at, seen=look.seen) for look in sorted(looks)],
         events=[
@@ -157,17 +161,19 @@ def get_defect(defect_id: UUID, who: Asking, database: StoreOf) -> DefectDetail:
     response_class=Response,
     responses={200: {"content": {GEOJSON: {}}, "description": "FeatureCollection of Points"}},
 )
-def get_defect_points(who: Asking, database: StoreOf, bbox: BoxText = None) -> Response:
+def get_defect_points(
+    who: Asking, database: StoreOf, limits: SeverityLimitsOf, bbox: BoxText = None
+) -> Response:
     """Defects within a box as points, at most 5,000."""
     with database.reading() as connection:
         page = repository.list_defects(
             connection, who.tenant_id, DefectFilter(Box.read(bbox)), None, MOST_ON_MAP
         )
-    collection = {"type": "FeatureCollection", "features": [_feature(each) for each in page.rows]}
+    collection = {"type": "FeatureCollection", "features": [_feature(each, limits) for each in page.rows]}
     return Response(json.dumps(collection, ensure_ascii=False), media_type=GEOJSON)
 
 
-def defect_answer(found: StoredDefect) -> DefectAnswer:
+def defect_answer(found: StoredDefect, limits: SeverityTable) -> DefectAnswer:
     """A defect as the API shows it."""
     return DefectAnswer(
         id=found.id,
@@ -187,6 +193,7 @@ def defect_answer(found: StoredDefect) -> DefectAnswer:
         length_m=_size(found.length),
         width_m=_size(found.width),
         area_m2=_size(found.area),
+        severity=severity_answer(severity_of_defect(found, limits)),
         first_seen_at=found.first_seen_at,
         last_seen_at=found.last_seen_at,
         observation_count=found.observation_count,
@@ -214,7 +221,8 @@ def _sighting(stored: StoredObservation) -> SightingAnswer:
     )
 
 
-def _feature(found: StoredDefect) -> dict[str, Any]:
+def _feature(found: StoredDefect, limits: SeverityTable) -> dict[str, Any]:
+    severity = severity_of_defect(found, limits)
     return {
         "type": "Feature",
         "id": str(found.id),
@@ -225,6 +233,7 @@ def _feature(found: StoredDefect) -> dict[str, Any]:
             "street": found.street_name,
             "house_number": found.house_number,
             "drive_count": found.drive_count,
+            "severity": severity.likeliest if isinstance(severity, Severity) else None,
         },
         "geometry": {"type": "Point", "coordinates": [found.lon, found.lat]},
     }

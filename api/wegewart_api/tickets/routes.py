@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from wegewart.severity import SeverityTable
 from wegewart_api.auth.access import Asking, StoreOf
 from wegewart_api.auth.login import utc_now
 from wegewart_api.auth.principal import Principal
 from wegewart_api.database.paging import LIMIT_DEFAULT, LIMIT_MOST, Cursor
-from wegewart_api.defects.repository import some_defects
+from wegewart_api.defects.repository import StoredDefect, some_defects
 from wegewart_api.defects.routes import DefectAnswer, defect_answer
+from wegewart_api.defects.severity import SeverityAnswer, SeverityLimitsOf, most_severe
 from wegewart_api.errors import NotFound
 from wegewart_api.streets.box import Box
 from wegewart_api.streets.routes import BoxText
@@ -54,6 +56,9 @@ class TicketAnswer(BaseModel):
     updated_at: datetime
     due_at: datetime | None
     defect_ids: list[UUID]
+    severity: SeverityAnswer | None = Field(
+        description="of its most severe defect, by size alone; null without a defect"
+    )
 
 
 class TicketPage(BaseModel):
@@ -102,6 +107,7 @@ class DecisionBody(BaseModel):
 def get_tickets(
     who: Asking,
     database: StoreOf,
+    limits: SeverityLimitsOf,
     state: TicketState | None = None,
     class_code: Annotated[str | None, Query(alias="class", max_length=16)] = None,
     street: Annotated[str | None, Query(max_length=200)] = None,
@@ -115,29 +121,35 @@ def get_tickets(
     with database.reading() as connection:
         page = repository.list_tickets(connection, who.tenant_id, wanted, Cursor.read(cursor), limit)
         of = repository.defects_of_tickets(connection, who.tenant_id, [each.id for each in page.rows])
+        ids = [defect_id for some in of.values() for defect_id in some]
+        defects = some_defects(connection, who.tenant_id, ids)
     return TicketPage(
-        tickets=[ticket_answer(each, of.get(each.id, [])) for each in page.rows],
+        tickets=[
+            ticket_answer(each, [defects[one] for one in of.get(each.id, [])], limits) for each in page.rows
+        ],
         next=page.next.text if page.next else None,
     )
 
 
 @router.get("/tickets/{ticket_id}")
-def get_ticket(ticket_id: UUID, who: Asking, database: StoreOf) -> TicketDetail:
+def get_ticket(ticket_id: UUID, who: Asking, database: StoreOf, limits: SeverityLimitsOf) -> TicketDetail:
     """One ticket with its history and its defects."""
     with database.reading() as connection:
-        return _detail(connection, who, ticket_id)
+        return _detail(connection, who, ticket_id, limits)
 
 
 @router.post("/tickets/{ticket_id}/events")
-def post_event(ticket_id: UUID, body: DecisionBody, who: Asking, database: StoreOf) -> TicketDetail:
+def post_event(
+    ticket_id: UUID, body: DecisionBody, who: Asking, database: StoreOf, limits: SeverityLimitsOf
+) -> TicketDetail:
     """Take a ticket one step further; 403 if the role may not, 409 if its state does not allow it."""
     decision = Decision(body.action, body.reason, body.comment, body.expected_state)
     with database.writing() as connection:
         decide(connection, who, ticket_id, decision, utc_now())
-        return _detail(connection, who, ticket_id)
+        return _detail(connection, who, ticket_id, limits)
 
 
-def ticket_answer(found: StoredTicket, defect_ids: list[UUID]) -> TicketAnswer:
+def ticket_answer(found: StoredTicket, defects: list[StoredDefect], limits: SeverityTable) -> TicketAnswer:
     """A ticket as the API shows it."""
     return TicketAnswer(
         id=found.id,
@@ -153,20 +165,22 @@ def ticket_answer(found: StoredTicket, defect_ids: list[UUID]) -> TicketAnswer:
         created_at=found.created_at,
         updated_at=found.updated_at,
         due_at=found.due_at,
-        defect_ids=defect_ids,
+        defect_ids=[each.id for each in defects],
+        severity=most_severe(defects, limits),
     )
 
 
-def _detail(connection: Connection, who: Principal, ticket_id: UUID) -> TicketDetail:
+def _detail(connection: Connection, who: Principal, ticket_id: UUID, limits: SeverityTable) -> TicketDetail:
     found = repository.one_ticket(connection, who.tenant_id, ticket_id)
     if found is None:
         raise NotFound(f"there is no ticket {ticket_id}")
     ids = repository.defects_of_tickets(connection, who.tenant_id, [ticket_id]).get(ticket_id, [])
-    defects = some_defects(connection, who.tenant_id, ids)
+    stored = some_defects(connection, who.tenant_id, ids)
+    defects = [stored[each] for each in ids]
     return TicketDetail(
-        **ticket_answer(found, ids).model_dump(),
+        **ticket_answer(found, defects, limits).model_dump(),
         events=[_event(each) for each in repository.events_of(connection, who.tenant_id, ticket_id)],
-        defects=[defect_answer(defects[each]) for each in ids],
+        defects=[defect_answer(each, limits) for each in defects],
         allowed_actions=allowed_actions(found.state, who.role),
     )
 
