@@ -9,7 +9,10 @@ from wegewart_datasets.audit_command import add_audit_command
 from wegewart_datasets.commands import add_export_command, add_import_command
 from wegewart_datasets.content_commands import add_content_commands
 from wegewart_datasets.counting import SplitCount, count_splits
+from wegewart_datasets.czech import add_czech_command
+from wegewart_datasets.feedback_command import add_feedback_command
 from wegewart_datasets.manifest import data_yaml_of, manifest_names, read_manifest
+from wegewart_datasets.place_command import add_places_command
 from wegewart_datasets.settings import DataSettings
 
 
@@ -22,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"wegewart-data: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("wegewart-data: stopped; import and audit go on where they were when repeated", file=sys.stderr)
+        print("wegewart-data: stopped; repeated, it goes on where it was", file=sys.stderr)
         return 1
 
 
@@ -38,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     add_export_command(commands)
     add_audit_command(commands)
     add_content_commands(commands)
+    add_feedback_command(commands)
+    add_places_command(commands)
+    add_czech_command(commands)
     return parser
 
 
