@@ -1,4 +1,4 @@
-"""JSON Schemas of the two messages, for those who speak to Wegewart in another language.
+"""JSON Schemas of the two messages and of feedback, for those who speak to Wegewart in another language.
 
 `python -m wegewart.schemas FOLDER` writes them; core/schemas holds the checked-in copy and a test
 fails when it drifts.
@@ -11,9 +11,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from wegewart.drive import DriveTrack
+from wegewart.feedback import Feedback
 from wegewart.observation import Observation
 
-MESSAGES: dict[str, type[BaseModel]] = {"observation-1.json": Observation, "drive-track-1.json": DriveTrack}
+MESSAGES: dict[str, type[BaseModel]] = {
+    "observation-1.json": Observation,
+    "drive-track-1.json": DriveTrack,
+    "feedback-1.json": Feedback,
+}
 
 
 def schema_texts() -> dict[str, str]:
