@@ -95,6 +95,8 @@ class TrainingPart(CardModel):
     split: str
     repeat: int = Field(ge=1)
     images: int = Field(ge=1)
+    of_images: int | None = Field(default=None, ge=1)
+    """Images of the split, where the recipe may take fewer."""
     content_sha256: Sha256
 
 
@@ -113,6 +115,8 @@ class Training(CardModel):
     device: str
     versions: dict[str, str]
     start_checkpoint_sha256: Sha256
+    weights_sha256: Sha256 | None = None
+    """Of the checkpoint that was released with the graph, from which a training can start."""
     train: tuple[TrainingPart, ...]
     val: tuple[TrainingPart, ...]
 

@@ -6,6 +6,7 @@ INTERRUPT = 1 the process gets Ctrl-C when the second epoch is about to be writt
 """
 
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ class Guard:
         self.result_rows = 0
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in NETWORK:
+        if event in NETWORK and not _stays_here(arguments):
             self.note(f"{event} {arguments!r}")
             raise OSError(f"a test blocked {event}")
         if event == "subprocess.Popen" and Path(str(arguments[0])).name not in HARMLESS:
@@ -36,6 +37,15 @@ class Guard:
     def note(self, line: str) -> None:
         self.log.write(line + "\n")
         self.log.flush()
+
+
+def _stays_here(arguments: tuple[Any, ...]) -> bool:
+    """Whether a socket connects to a path: that is how torch's loader processes hand batches over."""
+    return (
+        len(arguments) == 2
+        and isinstance(arguments[0], socket.socket)
+        and isinstance(arguments[1], str | bytes)
+    )
 
 
 def main() -> int:

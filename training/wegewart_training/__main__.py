@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wegewart.errors import CalledWrongly, WegewartError
-from wegewart_datasets.settings import REPOSITORY, DataSettings
+from wegewart.errors import WegewartError
+from wegewart_datasets.settings import DataSettings
 from wegewart_training.evaluate_command import add_evaluate_command
+from wegewart_training.export_command import add_export_command
 from wegewart_training.release_commands import add_release_commands
 
 
@@ -46,31 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--device", default="cpu", help='cpu (default), or GPUs as "0" or "0,1"')
     train.set_defaults(command=_train)
-    _add_export(commands)
+    add_export_command(commands)
     add_evaluate_command(commands)
     add_release_commands(commands)
     return parser
-
-
-def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    export = commands.add_parser("export", help="write the best checkpoint of a run as a model bundle")
-    export.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
-    export.add_argument("--out", type=Path, required=True, help="for example models/NAME-VERSION-fp32")
-    export.add_argument(
-        "--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="of the graph (default fp32)"
-    )
-    export.add_argument(
-        "--recipe", type=Path, help="the run's recipe (default: by its name in training/recipes)"
-    )
-    export.add_argument(
-        "--head", choices=("auto", "raw", "end2end"), default="auto", help="auto: the better on val"
-    )
-    export.add_argument("--image-px", type=int, help="side of the graph's input (default: as trained)")
-    export.add_argument(
-        "--note", action="append", default=[], help="a sentence for the card; may be repeated"
-    )
-    export.add_argument("--unfinished", action="store_true", help="export a run that was stopped early")
-    export.set_defaults(command=_export)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -81,28 +61,6 @@ def _train(arguments: argparse.Namespace) -> int:
     run = arguments.run or Path("runs") / f"{recipe.name}-{recipe.version}"
     record = train(arguments.recipe, run, DataSettings.load(), arguments.device)
     print(f"{run}: {record.epochs_done} epochs, best {record.best_epoch}, {record.seconds} s")
-    return 0
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from wegewart_inference.model_bundle import HeadKind
-    from wegewart_training.export import ExportOptions, export
-    from wegewart_training.recipe import read_recipe
-    from wegewart_training.run_record import read_record
-
-    record = read_record(arguments.run)
-    if record is None:
-        raise CalledWrongly(f"{arguments.run} holds no run: there is no run.json")
-    recipe = read_recipe(arguments.recipe or REPOSITORY / "training" / "recipes" / record.recipe)
-    options = ExportOptions(
-        heads=tuple(HeadKind) if arguments.head == "auto" else (HeadKind(arguments.head),),
-        image_px=arguments.image_px,
-        precision=arguments.precision,
-        unfinished=arguments.unfinished,
-        notes=tuple(arguments.note),
-    )
-    bundle = export(arguments.run, recipe, arguments.out.resolve(), DataSettings.load(), options)
-    print(f"{arguments.out}: {bundle.card.head.kind} head, thresholds {bundle.card.thresholds}")
     return 0
 
 

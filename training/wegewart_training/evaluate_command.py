@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wegewart.errors import CalledWrongly
-from wegewart_datasets.manifest import data_yaml_of, read_manifest
 from wegewart_datasets.settings import REPOSITORY, DataSettings
 
 if TYPE_CHECKING:
@@ -17,15 +16,6 @@ if TYPE_CHECKING:
     from wegewart_training.evaluation import Evaluation
 
 logger = logging.getLogger(__name__)
-TEST_SOURCES = (
-    ("road-damage-europe", "data.yaml"),
-    ("road-damage", "data-rdd2022.yaml"),
-    ("road-damage", "data-dnit.yaml"),
-    ("road-damage-more", "data-drdd.yaml"),
-    ("road-damage-more", "data-rdd2022-more.yaml"),
-    ("road-negatives", "data.yaml"),
-)
-"""Manifest and YAML of every test part, the nearest to the customers' streets first."""
 
 
 def add_evaluate_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -85,15 +75,18 @@ def _add_foreign_options(evaluate: argparse.ArgumentParser) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Exit code of the command."""
     from wegewart_training.comparison import compare
+    from wegewart_training.sources import all_test_sources, evaluation_of
 
     _check(arguments)
     ours, our_thresholds = _our_detector(arguments)
     other = _detector_at(arguments.against, arguments) if arguments.against else None
     evaluations, comparisons = [], []
     for path in arguments.data or all_test_sources(DataSettings.load()):
-        evaluations.append(_evaluation(ours, our_thresholds, path, arguments))
+        evaluations.append(evaluation_of(ours, path, arguments.split, our_thresholds))
         if other is not None:
-            comparisons.append(compare(evaluations[-1], _evaluation(*other, path, arguments)))
+            comparisons.append(
+                compare(evaluations[-1], evaluation_of(other[0], path, arguments.split, other[1]))
+            )
     if arguments.record:
         _record(ours, evaluations)
     if arguments.report:
@@ -157,36 +150,6 @@ def _chosen_thresholds(detector: "Detector", data_yamls: Sequence[Path]) -> dict
     return thresholds
 
 
-def _evaluation(
-    detector: "Detector", thresholds: dict[str, float], data_yaml: Path, arguments: argparse.Namespace
-) -> "Evaluation":
-    from wegewart_training.evaluate import look_at, scored_codes
-    from wegewart_training.evaluation import evaluate_images
-
-    images = list(look_at(detector, data_yaml, arguments.split))
-    name = source_name(data_yaml, arguments.split)
-    return evaluate_images(name, model_name(detector), images, scored_codes(detector), thresholds)
-
-
-def model_name(detector: "Detector") -> str:
-    """How tables call a detector: the bundle's id, or the file of a graph without a card."""
-    from wegewart_training.foreign import ForeignGraph
-
-    return detector.card.origin if isinstance(detector.bundle, ForeignGraph) else detector.card.id
-
-
-def all_test_sources(settings: DataSettings) -> list[Path]:
-    """The data.yaml of every test source on this machine.
-
-    Raises:
-        DatasetInvalid: If one is missing; name what there is with --data.
-    """
-    return [
-        data_yaml_of(read_manifest(manifest, settings), settings).with_name(name)
-        for manifest, name in TEST_SOURCES
-    ]
-
-
 def _record(detector: "Detector", evaluations: "Sequence[Evaluation]") -> None:
     from wegewart_training.evaluate import card_metrics, record_scores
 
@@ -211,9 +174,3 @@ def _print_tables(evaluations: "Sequence[Evaluation]", comparisons: "Sequence[Co
     if comparisons:
         tables += [comparison_table(comparisons), equal_recall_table(at_equal_recall(comparisons))]
     print("\n\n".join(tables))
-
-
-def source_name(data_yaml: Path, split: str) -> str:
-    """How a source is called in tables and cards: folder, part of the YAML's name, split."""
-    part = data_yaml.stem.removeprefix("data").removeprefix("-")
-    return " ".join(word for word in (data_yaml.resolve().parent.name, part, split) if word)

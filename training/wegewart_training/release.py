@@ -48,7 +48,7 @@ def release(
 
 
 def _write_papers(folder: Path, card: BundleCard, settings: DataSettings, report: Path | None) -> None:
-    """Evaluation for people, and the manifest of every data set that the training took from."""
+    """Evaluation for people; manifest and data sheet of every data set that the training took from."""
     (folder / "evaluation.txt").write_text(card_report(card) + "\n", encoding="utf-8")
     if report is not None:
         shutil.copyfile(report, folder / "evaluation.html")
@@ -64,6 +64,9 @@ def _write_papers(folder: Path, card: BundleCard, settings: DataSettings, report
                 f"(SHA-256 {found[:12]}…, not {part.manifest_sha256[:12]}…): restore it for the release"
             )
         shutil.copyfile(settings.manifests / f"{part.manifest}.toml", sheets / f"{part.manifest}.toml")
+        sheet = settings.manifests.parent / "datasheets" / f"{part.manifest}.md"
+        if sheet.is_file():
+            shutil.copyfile(sheet, sheets / sheet.name)
 
 
 def _replace(folder: Path, staged: Path) -> None:

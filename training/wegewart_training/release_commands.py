@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from wegewart.errors import CalledWrongly
 from wegewart_datasets.settings import REPOSITORY, DataSettings
+from wegewart_training.export_command import PRECISIONS, add_export_options, options_of, recipe_of
 
 if TYPE_CHECKING:
     from wegewart_inference.detector import Detector
+    from wegewart_training.signing import SigningKey
 
 
 def add_release_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,11 +37,32 @@ def _add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_release(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     release = commands.add_parser(
-        "release", help="complete a bundle with its papers and sign it with WEGEWART_SIGNING_KEY"
+        "release",
+        help="from a run or a bundle to a signed release",
+        description="A folder of a finished run is exported, scored, completed and signed at once; a bundle "
+        "is completed and signed. The private key comes from WEGEWART_SIGNING_KEY.",
     )
-    release.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of an exported bundle")
-    release.add_argument("--keys", type=Path, help="folder of public keys (default: keys beside the bundle)")
-    release.add_argument("--report", type=Path, help="HTML report of evaluate to put into the bundle")
+    release.add_argument("place", type=Path, metavar="RUN_OR_BUNDLE", help="folder of a run or of a bundle")
+    release.add_argument("--keys", type=Path, help="folder of public keys (default: keys beside the bundles)")
+    release.add_argument("--report", type=Path, help="of a bundle: HTML report of evaluate to put into it")
+    run = release.add_argument_group("of a run")
+    run.add_argument("--models", type=Path, default=REPOSITORY / "models", help="folder for the bundles")
+    run.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        action="append",
+        help="to release; may be repeated (default: fp32 and int8)",
+    )
+    run.add_argument("--weights", type=Path, help="folder for the weights to start a later training from")
+    run.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        help="a data.yaml to score on; may be repeated (default: every test source below WEGEWART_DATA)",
+    )
+    run.add_argument("--split", default="test", help="train, val or test (default)")
+    run.add_argument("--threads", type=int, default=2, help="of ONNX Runtime (default 2)")
+    add_export_options(release)
     release.set_defaults(command=_release)
 
 
@@ -97,13 +120,36 @@ def _keygen(arguments: argparse.Namespace) -> int:
 
 def _release(arguments: argparse.Namespace) -> int:
     from wegewart_training.release import release
+    from wegewart_training.run_record import read_record
     from wegewart_training.signing import SigningKey
 
-    folder = arguments.bundle.resolve()
-    keys = arguments.keys or folder.parent / "keys"
     key = SigningKey.load()
-    release(folder, key, DataSettings.load(), keys, arguments.report)
-    print(f"{arguments.bundle}: signed by {key.id}")
+    if read_record(arguments.place) is not None:
+        return _release_run(arguments, key)
+    folder = arguments.place.resolve()
+    release(folder, key, DataSettings.load(), arguments.keys or folder.parent / "keys", arguments.report)
+    print(f"{arguments.place}: signed by {key.id}")
+    return 0
+
+
+def _release_run(arguments: argparse.Namespace, key: "SigningKey") -> int:
+    from wegewart_training.release_run import ReleasePlan, release_run
+    from wegewart_training.sources import all_test_sources
+
+    if arguments.report is not None:
+        raise CalledWrongly("--report is for a bundle: a release from a run writes its own")
+    settings, models = DataSettings.load(), arguments.models.resolve()
+    plan = ReleasePlan(
+        options=options_of(arguments, tuple(dict.fromkeys(arguments.precision or ("fp32", "int8")))),
+        data_yamls=arguments.data or all_test_sources(settings),
+        split=arguments.split,
+        weights=arguments.weights,
+        threads=arguments.threads,
+    )
+    recipe = recipe_of(arguments.place, arguments.recipe)
+    keys = arguments.keys or models / "keys"
+    for folder in release_run(arguments.place, recipe, models, keys, key, settings, plan):
+        print(f"{folder.name}: signed by {key.id}")
     return 0
 
 

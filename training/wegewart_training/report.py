@@ -39,39 +39,48 @@ figcaption{font-size:12px;max-width:300px;overflow-wrap:anywhere}
 """
 NOTE = """
 <p>Intervalle sind 95 %, durch {resamples} Ziehungen ganzer Orte oder Fahrten (sonst einzelner Bilder),
-Startwert {seed}; bei zwei Modellen gepaart. Schwellen wurden vor diesen Bildern festgelegt. Die Ausschnitte
-zeigen öffentlichen Raum und können Personen zeigen: vor einer Veröffentlichung prüfen.</p>
+Startwert {seed}; bei zwei Modellen gepaart. Schwellen wurden vor diesen Bildern festgelegt.</p>
 <p lang="en">Intervals are 95 %, by {resamples} draws of whole places or drives (else single images), seed
-{seed}; paired for two models. Thresholds were frozen before these images were seen. The excerpts show public
-space and may show people: check before publishing. AP50, recall and precision at IoU 0.5; challenge: F1 of
-the five surest boxes of an image; sizes by the area of the box in the photograph: small below {small:.0f},
-large from {large:.0f} pixels.</p>
+{seed}; paired for two models. Thresholds were frozen before these images were seen. AP50, recall and
+precision at IoU 0.5; challenge: F1 of the five surest boxes of an image; sizes by the area of the box in the
+photograph: small below {small:.0f}, large from {large:.0f} pixels.</p>
+"""
+PRIVACY = """
+<p>Die Ausschnitte zeigen öffentlichen Raum und können Personen zeigen: vor einer Veröffentlichung prüfen.</p>
+<p lang="en">The excerpts show public space and may show people: check before publishing.</p>
 """
 
 
-def write_report(path: Path, evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison]) -> None:
+def write_report(
+    path: Path, evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], *, pictures: bool = True
+) -> None:
     """Write the report.
 
+    Args:
+        pictures: Also the worst mistakes; without them the report shows no street and nobody on it.
     Raises:
         CalledWrongly: If its folder does not exist.
     """
     if not path.parent.is_dir():
         raise CalledWrongly(f"--report {path}: the folder {path.parent} does not exist, make it first")
-    path.write_text(report_html(evaluations, comparisons), encoding="utf-8")
+    path.write_text(report_html(evaluations, comparisons, pictures=pictures), encoding="utf-8")
 
 
-def report_html(evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison]) -> str:
+def report_html(
+    evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], *, pictures: bool = True
+) -> str:
     """The whole page."""
     model = escape(evaluations[0].model)
     note = NOTE.format(
         resamples=RESAMPLES, seed=SEED, small=SIZES_PX2["small"][1], large=SIZES_PX2["large"][0]
     )
     pairs: list[Comparison | None] = [*comparisons] or [None] * len(evaluations)
-    sections = "".join(_section(one, pair) for one, pair in zip(evaluations, pairs, strict=True))
+    privacy = PRIVACY if pictures else ""
+    sections = "".join(_section(one, pair, pictures) for one, pair in zip(evaluations, pairs, strict=True))
     return (
         f'<!doctype html><html lang="de"><head><meta charset="utf-8"><title>Auswertung {model}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>Auswertung / Evaluation: {model}</h1>{note}{_overview(evaluations)}"
+        f"<h1>Auswertung / Evaluation: {model}</h1>{note}{privacy}{_overview(evaluations)}"
         f"{_equal_recall(comparisons)}{_alarm_plots(evaluations, comparisons)}{sections}</body></html>\n"
     )
 
@@ -89,7 +98,7 @@ def _overview(evaluations: Sequence[Evaluation]) -> str:
     return _table("Überblick / Overview", heads, rows)
 
 
-def _section(one: Evaluation, pair: Comparison | None) -> str:
+def _section(one: Evaluation, pair: Comparison | None, pictures: bool) -> str:
     plots = ""
     if one.has_truth:
         curves = [(one.model, curve_of(one.judged))]
@@ -101,6 +110,12 @@ def _section(one: Evaluation, pair: Comparison | None) -> str:
         f"<p>{len(one.images)} Bilder / images, {one.draws.units} {one.draws.unit}</p>",
         f'<div class="tables">{_tables(one, pair)}</div>',
         f'<div class="plots">{plots}</div>',
+    ]
+    return "".join(parts) + (_sheets(one) if pictures else "")
+
+
+def _sheets(one: Evaluation) -> str:
+    parts = [
         "<h3>Schlimmste falsche Kästen / Worst false boxes</h3>",
         "<p><small>Orange: gefunden / found; blau / blue: Schaden / damage</small></p>",
         picture_sheet(worst_false_boxes(one), one.codes),

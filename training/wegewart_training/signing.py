@@ -95,6 +95,19 @@ def _one_line(note: str) -> str:
     return note
 
 
+def check_public_half(key: SigningKey, keys: Path) -> None:
+    """Refuse to sign what nobody could check.
+
+    Raises:
+        CalledWrongly: If the key's public half is not in `keys`.
+    """
+    if key.id not in read_keys(keys):
+        raise CalledWrongly(
+            f"{keys} has no {key.id}.toml: commit the public half of {KEY_VARIABLE} there first, "
+            "else nobody can check the release"
+        )
+
+
 def sign(folder: Path, key: SigningKey, keys: Path, signed_at: datetime | None = None) -> SignatureFile:
     """Write SHA256SUMS and signature.json into a bundle's folder.
 
@@ -103,11 +116,7 @@ def sign(folder: Path, key: SigningKey, keys: Path, signed_at: datetime | None =
     """
     if is_signed(folder):
         raise CalledWrongly(f"{folder} is signed already: a release does not change, give it a new version")
-    if key.id not in read_keys(keys):
-        raise CalledWrongly(
-            f"{keys} has no {key.id}.toml: commit the public half of {KEY_VARIABLE} there first, "
-            "else nobody can check the release"
-        )
+    check_public_half(key, keys)
     sums = sums_of(folder)
     time = f"{signed_at or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     written = SignatureFile(

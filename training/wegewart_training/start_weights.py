@@ -1,0 +1,43 @@
+"""The trained weights as a checkpoint from which the next training can start.
+
+Ultralytics' own best.pt tells where the training ran (folders, commit message) and what it was told. Only the
+averaged weights (EMA, half precision) and the class names are kept, in the form of the COCO start checkpoint.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from wegewart.errors import CalledWrongly
+from wegewart_inference.model_bundle import file_sha256
+from wegewart_training.offline import quiet_ultralytics
+
+LICENCE = "AGPL-3.0 (https://ultralytics.com/license)"
+
+
+def write_start_weights(checkpoint: Path, target: Path, image_px: int) -> str:
+    """Write the checkpoint's weights for a later training and return the file's SHA-256.
+
+    Raises:
+        CalledWrongly: If the target exists: a release does not change.
+    """
+    if target.exists():
+        raise CalledWrongly(f"{target} exists: a release does not change, give it a new version")
+    with tempfile.TemporaryDirectory() as folder, quiet_ultralytics(Path(folder)):
+        import torch
+        from ultralytics.cfg import get_cfg
+
+        loaded = torch.load(checkpoint, map_location="cpu", weights_only=False)
+        model: Any = (loaded.get("ema") or loaded["model"]).half().eval()
+        told = {"task": "detect", "imgsz": image_px}
+        model.args = vars(get_cfg(overrides=told))
+        model.criterion = None
+        vars(model).pop("pt_path", None)
+        for parameter in model.parameters():
+            parameter.requires_grad = False
+        content = {"epoch": -1, "best_fitness": None, "model": model, "ema": None, "updates": None}
+        content |= {"optimizer": None, "train_args": told, "date": None, "version": None, "license": LICENCE}
+        half = target.with_name(f".{target.name}.half")
+        torch.save(content, half)
+    half.replace(target)
+    return file_sha256(target)

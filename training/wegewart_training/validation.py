@@ -1,0 +1,87 @@
+"""Which images decide about a trained model: val for choices, train for ranges and sound road, never test."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wegewart.errors import DatasetInvalid
+from wegewart_datasets.manifest import data_yaml_of, read_manifest
+from wegewart_datasets.settings import DataSettings
+from wegewart_datasets.yolo import images_of, label_path_of, read_data_yaml
+from wegewart_inference.detector import Detector
+from wegewart_inference.frame import Frame, ImageU8
+from wegewart_inference.sources import image_frame
+from wegewart_training.evaluate import look_at
+from wegewart_training.judged import ScoredImage
+from wegewart_training.recipe import DataPart, Recipe
+
+Looks = Mapping[str, Sequence[ScoredImage]]
+"""What a detector sees, by name of the source."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One split of one data set on this machine."""
+
+    name: str
+    data_yaml: Path
+    split: str
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """Its image files."""
+        return images_of(read_data_yaml(self.data_yaml), self.split)
+
+
+def validation_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
+    """What the recipe validates on."""
+    return [_source(part, settings) for part in recipe.val]
+
+
+def train_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
+    """What the recipe trains on."""
+    return [_source(part, settings) for part in recipe.train]
+
+
+def undamaged_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
+    """Train parts without a single box: they were seen in training, but no test image may choose anything."""
+    return [source for source in train_sources(recipe, settings) if not any(map(_has_boxes, source.images))]
+
+
+def _source(part: DataPart, settings: DataSettings) -> Source:
+    data_yaml = data_yaml_of(read_manifest(part.manifest, settings), settings)
+    return Source(f"{part.manifest} {part.split}", data_yaml, part.split)
+
+
+def _has_boxes(image: Path) -> bool:
+    label = label_path_of(image)
+    return label.is_file() and bool(label.read_text(encoding="utf-8-sig").strip())
+
+
+def looks_of(detector: Detector, sources: Sequence[Source]) -> dict[str, list[ScoredImage]]:
+    """What the detector sees on every image of these sources."""
+    return {source.name: list(look_at(detector, source.data_yaml, source.split)) for source in sources}
+
+
+def pooled(looks: Looks) -> list[ScoredImage]:
+    """The images of all sources."""
+    return [image for images in looks.values() for image in images]
+
+
+def evenly(paths: Sequence[Path], count: int) -> Sequence[Path]:
+    """So many of the paths, at equal distances; all of them where there are fewer."""
+    count = min(count, len(paths))
+    return [paths[index * len(paths) // count] for index in range(count)]
+
+
+def decoded(paths: Sequence[Path]) -> Iterator[ImageU8]:
+    """The images, as the vehicle decodes them.
+
+    Raises:
+        DatasetInvalid: If one cannot be decoded.
+    """
+    for path in paths:
+        frame = image_frame(path, "export", 0)
+        if not isinstance(frame, Frame):
+            raise DatasetInvalid(f"{path}: {frame.reason}; restore it or take it out of the set")
+        yield frame.image
