@@ -15,9 +15,13 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from wegewart.damage import Taxonomy, shipped_taxonomy
+from wegewart.drive import DriveTrack
 from wegewart_api.auth.login import utc_now
+from wegewart_api.auth.repository import all_tenants
+from wegewart_api.database.engine import Database
 from wegewart_api.database.ids import new_id
-from wegewart_api.defects import ledger
+from wegewart_api.database.locks import wait_for_turn
+from wegewart_api.defects import ledger, seen_ledger
 from wegewart_api.defects import repository as defects
 from wegewart_api.defects.drive import DriveCompared, Sighted, box_of, compare_drive
 from wegewart_api.defects.existence import DefectStatus, ExistenceRules, Look, probability, status_of
@@ -25,13 +29,14 @@ from wegewart_api.defects.ledger import StoredLook
 from wegewart_api.defects.matching import MatchingRules
 from wegewart_api.defects.repository import DefectEvent, StoredDefect
 from wegewart_api.defects.state import DefectState, View, derive
+from wegewart_api.defects.street_seen import seen_parts
 from wegewart_api.defects.visibility import VisibilityRules
 from wegewart_api.intake import repository as intake
 from wegewart_api.intake.messages import PassKey
 from wegewart_api.intake.processing import CompletePass
 from wegewart_api.streets.box import Box
 from wegewart_api.streets.locating import StreetFinder, StreetPlace
-from wegewart_api.streets.repository import finder_for
+from wegewart_api.streets.repository import finder_for, newest_import
 from wegewart_api.tickets import repository as tickets
 from wegewart_api.tickets.lifecycle import (
     NOTED,
@@ -102,6 +107,7 @@ def process_pass(
     finder = _finder(connection, key, around)
     created = _create(connection, key, sighted, finder, rules, now)
     _keep_looks(connection, key, sighted, created, compared, now)
+    _keep_seen_streets(connection, key, track, finder, rules)
     touched = {each.defect.id for each in sighted if each.defect} | {
         look.defect_id for look in compared.missed
     }
@@ -125,10 +131,42 @@ def _give_up(
 ) -> PassOutcome:
     """Take back all that a pass said, because the vehicle took it back."""
     left = set(ledger.leave_defects(connection, key))
+    seen_ledger.forget_seen(connection, key)
     withdrawn = _refresh(connection, key, left, _finder(connection, key, around), rules, now)
     outcome = PassOutcome(0, 0, 0, 0, withdrawn, 0)
     logger.info("drive %s given up: %s", key.drive_id, outcome)
     return outcome
+
+
+def refresh_seen_streets(database: Database, rules: FlowRules | None = None) -> int:
+    """Find again which streets were seen, for passes from before the newest import of streets; how many.
+
+    One transaction for each pass: whoever else writes waits for one drive at most.
+    """
+    rules = rules or FlowRules()
+    with database.reading() as connection:
+        waiting = [
+            key
+            for tenant_id in all_tenants(connection)
+            if (import_id := newest_import(connection, tenant_id)) is not None
+            for key in seen_ledger.passes_seen_elsewhere(connection, tenant_id, import_id)
+        ]
+    for key in waiting:
+        with database.writing() as connection:
+            wait_for_turn(connection, f"defects of {key.tenant_id}")
+            track = intake.track_of_pass(connection, key)
+            finder = _finder(connection, key, box_of(track, ()))
+            _keep_seen_streets(connection, key, track, finder, rules)
+    if waiting:
+        logger.info("streets that %d drives saw were found again", len(waiting))
+    return len(waiting)
+
+
+def _keep_seen_streets(
+    connection: Connection, key: PassKey, track: DriveTrack, finder: StreetFinder, rules: FlowRules
+) -> None:
+    parts = seen_parts(track, finder, rules.visibility)
+    seen_ledger.keep_seen(connection, key, parts, newest_import(connection, key.tenant_id))
 
 
 def _known_around(connection: Connection, key: PassKey, around: Box | None) -> list[StoredDefect]:

@@ -20,7 +20,7 @@ from wegewart_api.auth.tokens import new_device_token
 from wegewart_api.database.engine import Database
 from wegewart_api.database.migrate import migrate
 from wegewart_api.database.tables import TOKEN_ROLES
-from wegewart_api.flow import FlowRules, process_pass
+from wegewart_api.flow import FlowRules, process_pass, refresh_seen_streets
 from wegewart_api.intake.processing import ProcessPass, process_complete
 from wegewart_api.settings import Settings
 from wegewart_api.streets.readers import read_network
@@ -165,6 +165,7 @@ def _import_streets(settings: Settings, arguments: argparse.Namespace) -> int:
         network = read_network(arguments.file, lambda step: print(step, file=sys.stderr))
         with database.writing() as connection:  # not while the file is read: others write meanwhile
             store_network(connection, tenant_id, network)
+        refresh_seen_streets(database)
     finally:
         database.close()
     counts = {

@@ -1,5 +1,6 @@
 """Puts the parts together: store, settings, routes of every part, and what completes a pass."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -20,12 +21,15 @@ from wegewart_api.dashboard.mount import mount_dashboard
 from wegewart_api.database.engine import Database
 from wegewart_api.defects import routes as defects
 from wegewart_api.defects.severity import severity_limits
+from wegewart_api.flow import refresh_seen_streets
 from wegewart_api.intake import routes as intake
 from wegewart_api.intake.evidence_store import EvidenceFolder
 from wegewart_api.intake.processing import ProcessPass, WaitingPasses
 from wegewart_api.settings import Settings
 from wegewart_api.streets import routes as streets
 from wegewart_api.tickets import routes as tickets
+
+logger = logging.getLogger(__name__)
 
 RETRY_INTERVAL_S = 60.0
 ROUTERS = (auth.router, intake.router, streets.router, defects.router, tickets.router)
@@ -51,6 +55,7 @@ def create_app(
         waiting = WaitingPasses(database, process_pass)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_process_waiting, waiting, retry_interval_s)
+            tasks.start_soon(_keep_seen_streets_fresh, database, retry_interval_s)
             yield
             tasks.cancel_scope.cancel()
         database.close()
@@ -88,6 +93,20 @@ async def _process_waiting(waiting: WaitingPasses, interval_s: float) -> None:
     while True:
         await anyio.sleep(interval_s)
         await anyio.to_thread.run_sync(waiting.process_due)
+
+
+async def _keep_seen_streets_fresh(database: Database, interval_s: float) -> None:
+    """After an import of streets, or the first start of this version, find again what drives saw of them."""
+    while True:
+        await anyio.to_thread.run_sync(_refresh_seen_streets, database)
+        await anyio.sleep(interval_s)
+
+
+def _refresh_seen_streets(database: Database) -> None:
+    try:
+        refresh_seen_streets(database)
+    except Exception:  # the store may be away for a moment: the next minute asks again
+        logger.exception("what drives saw of the streets could not be found again; tried again in a minute")
 
 
 def healthz(database: StoreOf) -> dict[str, str]:

@@ -53,6 +53,11 @@ def tenant_of(connection: Connection, key: str) -> UUID | None:
     return connection.execute(select(tenant.c.id).where(tenant.c.key == key)).scalar()
 
 
+def all_tenants(connection: Connection) -> list[UUID]:
+    """Ids of all tenants, in the order in which they came."""
+    return list(connection.execute(select(tenant.c.id).order_by(tenant.c.id)).scalars())
+
+
 def add_tenant(connection: Connection, key: str, name: str, now: datetime) -> UUID:
     """Store a tenant and give its id."""
     tenant_id = new_id()

@@ -182,6 +182,11 @@ drive_pass = Table(
     Column("received_at", UtcTime, nullable=False),
     Column("processed_at", UtcTime, comment="when flow turned it into defects; null: still to do"),
     Column("superseded_at", UtcTime, comment="when another bundle's complete pass over this drive took over"),
+    Column(
+        "seen_import_id",
+        Uuid,
+        comment="import of the streets that street_seen was found on; null: still to do",
+    ),
     _of_tenant(),
     _one_of("state", PASS_STATES),
     CheckConstraint("revision >= 1", name="revision"),
@@ -243,6 +248,27 @@ street_address = Table(
     UniqueConstraint("tenant_id", "source_id"),
     Index(None, "tenant_id", "h3_cell"),
     Index(None, "tenant_id", "street_name"),
+)
+
+street_seen = Table(
+    "street_seen",
+    metadata,
+    _tenant(),
+    _id(),
+    Column("drive_id", Uuid, nullable=False),
+    Column("bundle_sha256", String(64), nullable=False),
+    Column("street_id", Uuid, nullable=False),
+    Column("forward", Boolean, nullable=False, comment="driven as the street's line runs"),
+    Column("from_share", Float(53), nullable=False, comment="of the length of the street's line"),
+    Column("to_share", Float(53), nullable=False),
+    Column("at", UtcTime, nullable=False, comment="when the pass came to its end"),
+    ForeignKeyConstraint(
+        ["tenant_id", "drive_id", "bundle_sha256"],
+        ["drive_pass.tenant_id", "drive_pass.drive_id", "drive_pass.bundle_sha256"],
+    ),
+    CheckConstraint("0 <= from_share AND from_share < to_share AND to_share <= 1", name="shares"),
+    Index(None, "tenant_id", "street_id"),
+    Index(None, "tenant_id", "drive_id", "bundle_sha256"),
 )
 
 # --- what is on the street ------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+import shapely
+from numpy.typing import NDArray
 from shapely import LineString, Point, STRtree
 
 from wegewart.geo import LocalPlane
@@ -16,6 +18,7 @@ STREET_REACH_M = 30.0  # half a wide street, plus three sigmas of plain GNSS acr
 HOUSE_REACH_M = 150.0  # farther away, a house number misleads more than it helps
 CROSSING_DEG = 35.0  # a street that runs more across than this is a crossing one, not the driven one
 CROSSING_PENALTY_M = 15.0  # so a crossing street wins only where no driven one is within a lane's width
+FOLLOWED_REACH_M = 15.0  # of a street from a vehicle on it: half a wide one, plus three sigmas of plain GNSS
 UNNAMED_PENALTY_M = 6.0  # a service road beside a named street must be closer by a street's width
 
 # Ways that a car does not use; they draw the map, but a damage seen from a vehicle is not theirs.
@@ -52,6 +55,22 @@ class StreetPlace:
     house_number: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Which street each of n places of a path lies on, shape (n,) each.
+
+    Attributes:
+        street: Index into `streets`, -1 where the path follows none.
+        share: Of the length of the street's line, 0 to 1; NaN where it follows none.
+        forward: Whether it is driven as its line runs.
+    """
+
+    streets: list[StoredStreet]
+    street: NDArray[np.intp]
+    share: NDArray[np.float64]
+    forward: NDArray[np.bool_]
+
+
 class StreetFinder:
     """Streets and addresses of one area on a local plane, ready to be asked for many places."""
 
@@ -81,6 +100,38 @@ class StreetFinder:
             return StreetPlace()
         return StreetPlace(street.id, street.name or street.ref, self._house(street.name, east_m, north_m))
 
+    def follow(
+        self, lat: NDArray[np.float64], lon: NDArray[np.float64], heading_deg: NDArray[np.float64]
+    ) -> Followed:
+        """Streets under a driven path: the nearest one that runs as it is driven.
+
+        Args:
+            lat: Shape (n,), degrees north, as is lon degrees east; heading clockwise from north.
+        """
+        places = shapely.points([self._plane.east_north_m(*each) for each in zip(lat, lon, strict=True)])
+        found = Followed(
+            self._streets,
+            np.full(len(lat), -1, dtype=np.intp),
+            np.full(len(lat), np.nan),
+            np.zeros(len(lat), dtype=np.bool_),
+        )
+        at, street = self._tree.query(places, predicate="dwithin", distance=FOLLOWED_REACH_M)
+        if not len(at):
+            return found
+        lines = np.asarray(self._lines, dtype=object)[street]
+        turn_deg = (_directions_deg(lines, places[at]) - heading_deg[at] + 180.0) % 360.0 - 180.0
+        along = np.abs(np.abs(turn_deg) - 90.0) >= 90.0 - CROSSING_DEG
+        unnamed = np.array([each.name is None and each.ref is None for each in self._streets])
+        cost_m = shapely.distance(lines, places[at]) + UNNAMED_PENALTY_M * unnamed[street]
+        for pair in np.lexsort((-street, -cost_m)):  # the cheapest comes last and stays
+            if along[pair]:
+                found.street[at[pair]] = street[pair]
+                found.share[at[pair]] = shapely.line_locate_point(
+                    lines[pair], places[at[pair]], normalized=True
+                )
+                found.forward[at[pair]] = abs(turn_deg[pair]) < 90.0
+        return found
+
     def _street(self, point: Point, heading_deg: float | None) -> StoredStreet | None:
         near = self._tree.query(point, predicate="dwithin", distance=STREET_REACH_M)
         best: tuple[float, StoredStreet] | None = None
@@ -103,6 +154,16 @@ class StreetFinder:
             if gap_m <= HOUSE_REACH_M and (nearest is None or gap_m < nearest[0]):
                 nearest = (gap_m, house.house_number)
         return nearest[1] if nearest else None
+
+
+def _directions_deg(lines: NDArray[np.object_], places: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Direction in which each line runs near its place, clockwise from north."""
+    at_m = shapely.line_locate_point(lines, places)
+    before = shapely.line_interpolate_point(lines, np.maximum(at_m - 2.0, 0.0))
+    after = shapely.line_interpolate_point(lines, np.minimum(at_m + 2.0, shapely.length(lines)))
+    east, north = (axis(after) - axis(before) for axis in (shapely.get_x, shapely.get_y))
+    directions: NDArray[np.float64] = np.degrees(np.arctan2(east, north))
+    return directions
 
 
 def _across_deg(line: LineString, point: Point, heading_deg: float) -> float:
