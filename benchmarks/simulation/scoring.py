@@ -190,3 +190,39 @@ def horizontal_m(error_m: Array) -> Array:
     """Lengths (N,) of errors (N, 2)."""
     length_m: Array = np.hypot(error_m[:, 0], error_m[:, 1])
     return length_m
+
+
+def averaged(rows: Rows, passes: int) -> Rows:
+    """One row per damage that was found in all passes: plain means, and covariances of means.
+
+    The errors of different drives count as independent, those of mount and receiver too: each drive has its
+    own. `relative_m` and `own_m` are means as well.
+    """
+    single = rows.chosen(~rows.split)
+    places, first, group, count = np.unique(
+        single.place, return_index=True, return_inverse=True, return_counts=True
+    )
+    full = np.flatnonzero(count == passes)
+
+    def mean(values: Array) -> Array:
+        total = np.zeros((len(places), values.shape[1]))
+        np.add.at(total, group, values)
+        result: Array = total[full] / passes
+        return result
+
+    kept = first[full]
+    return Rows(
+        place=single.place[kept],
+        drive=single.drive[kept],
+        looks=single.looks[kept],
+        nearest_m=single.nearest_m[kept],
+        class_index=single.class_index[kept],
+        error_m=mean(single.error_m),
+        relative_m=mean(single.relative_m),
+        own_m=mean(single.own_m),
+        vehicle_m=mean(single.vehicle_m),
+        naive_m=mean(single.naive_m),
+        cov_relative_m2=mean(single.cov_relative_m2) / passes,
+        cov_gnss_m2=mean(single.cov_gnss_m2) / passes,
+        split=single.split[kept],
+    )

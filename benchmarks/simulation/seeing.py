@@ -260,7 +260,7 @@ def _shuffled(
     classes = len(setting.damage.classes)
     class_index = objects.class_index[pairs.seen]
     confused = random.random(len(class_index)) < setting.detector.class_confusion
-    other = (class_index + random.integers(1, classes, len(class_index))) % classes
+    other = (class_index + random.integers(1, max(classes, 2), len(class_index))) % classes
     confidence = np.clip(0.25 + 0.65 * likely + random.normal(0, 0.08, len(likely)), 0.05, 0.99).round(3)
     order = np.lexsort((random.random(len(likely)), pairs.frame, pairs.drive))
     return Boxes(
