@@ -26,6 +26,10 @@ class InvalidMount(WegewartError):
     """A camera mount from which the road cannot be seen."""
 
 
+class CalibrationRefused(WegewartError):
+    """Pictures or a drive that do not support the calibration asked for; the message lists all reasons."""
+
+
 class InvalidDrive(WegewartError):
     """A recorded drive whose files are missing or contradict each other."""
 

@@ -1,6 +1,6 @@
 """The camera behind the 27 photographs (lens, height, tilt, roll, yaw), and where each of them was taken.
 
-    WEGEWART_DATA=… python datasets/sample-drive/estimate_camera.py [--out FILE] [--picture FILE]
+    WEGEWART_DATA=… python datasets/sample-drive/estimate_camera.py [--out FILE] [--picture FILE] [--frames N]
 
 One adjustment over all frames. What fixes what: matches between neighbouring frames the horizon, the lens and
 the steps between them; the chainage the scale along the road; the lane's width the scale across, and with it
@@ -96,13 +96,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=ESTIMATE, help="where the estimate is written (JSON)")
+    parser.add_argument("--frames", type=int, help="take the first so many photographs only")
     parser.add_argument("--picture", type=Path, help="where to draw the metre grid on some frames (PNG)")
     arguments = parser.parse_args(argv)
     try:
         settings = DataSettings.load()
         if settings.data_root is None:
             raise CalledWrongly("WEGEWART_DATA is not set: set it to the folder with drives/dnit-br386-run")
-        sources = photographs(settings.data_root)
+        sources = photographs(settings.data_root)[: arguments.frames]
     except WegewartError as error:
         print(error, file=sys.stderr)
         return error.exit_code
