@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     severity_limits: Path | None = Field(
         default=None, description="TOML file with the city's limits of severity; without it the shipped ones"
     )
+    condition_limits: Path | None = Field(
+        default=None,
+        description="TOML file with the city's limits of condition values; without it the shipped ones",
+    )
 
     @field_validator("public_url")
     @classmethod

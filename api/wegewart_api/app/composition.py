@@ -19,7 +19,9 @@ from wegewart_api.auth import routes as auth
 from wegewart_api.auth.access import StoreOf
 from wegewart_api.dashboard.mount import mount_dashboard
 from wegewart_api.database.engine import Database
+from wegewart_api.defects import condition_routes
 from wegewart_api.defects import routes as defects
+from wegewart_api.defects.condition import condition_limits
 from wegewart_api.defects.severity import severity_limits
 from wegewart_api.flow import refresh_seen_streets
 from wegewart_api.intake import routes as intake
@@ -32,7 +34,14 @@ from wegewart_api.tickets import routes as tickets
 logger = logging.getLogger(__name__)
 
 RETRY_INTERVAL_S = 60.0
-ROUTERS = (auth.router, intake.router, streets.router, defects.router, tickets.router)
+ROUTERS = (
+    auth.router,
+    intake.router,
+    streets.router,
+    defects.router,
+    condition_routes.router,
+    tickets.router,
+)
 
 
 def create_app(
@@ -73,6 +82,7 @@ def create_app(
     app.state.database = database
     app.state.taxonomy = shipped_taxonomy(settings.taxonomy)
     app.state.severity_limits = severity_limits(settings, app.state.taxonomy)
+    app.state.condition_limits = condition_limits(settings)
     app.state.evidence_store = EvidenceFolder(settings.evidence_dir)
     app.state.process_pass = process_pass
     add_problem_answers(app)

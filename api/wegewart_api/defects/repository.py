@@ -1,6 +1,6 @@
 """Defects, their looks and their history in the store. Every query binds the tenant."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -126,6 +126,20 @@ def some_defects(connection: Connection, tenant_id: UUID, ids: Iterable[UUID]) -
         query = select(defect).where(defect.c.tenant_id == tenant_id, defect.c.id.in_(some))
         found.update({row["id"]: _defect(row) for row in connection.execute(query).mappings()})
     return found
+
+
+def defects_on_streets(
+    connection: Connection, tenant_id: UUID, street_ids: Iterable[UUID]
+) -> Iterator[tuple[UUID, StoredDefect]]:
+    """Defects on these streets, each with its street's id; withdrawn ones left out."""
+    for some in portions(street_ids):
+        query = select(defect).where(
+            defect.c.tenant_id == tenant_id,
+            defect.c.street_id.in_(some),
+            defect.c.status != DefectStatus.WITHDRAWN,
+        )
+        for row in connection.execute(query.order_by(defect.c.id)).mappings():
+            yield row["street_id"], _defect(row)
 
 
 def events_of(connection: Connection, tenant_id: UUID, defect_id: UUID) -> list[DefectEvent]:

@@ -72,8 +72,12 @@ SeverityLimitsOf = Annotated[SeverityTable, Depends(_limits_in_force)]
 
 def severity_of_defect(found: StoredDefect, limits: SeverityTable) -> Severity | Unknown:
     """Severity of a stored defect, for its likeliest class."""
-    extent = Extent(_measure(found.length), _measure(found.width), _measure(found.area))
-    return severity_of(found.class_code, extent, limits)
+    return severity_of(found.class_code, extent_of(found), limits)
+
+
+def extent_of(found: StoredDefect) -> Extent:
+    """What is stored of a defect's box on the ground."""
+    return Extent(_measure(found.length), _measure(found.width), _measure(found.area))
 
 
 def severity_answer(found: Severity | Unknown) -> SeverityAnswer:
