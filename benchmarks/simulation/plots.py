@@ -16,9 +16,10 @@ from simulation.world import Array, east_north_of
 from wegewart_edge.settings import EdgeSettings
 
 STREETS = range(500_000, 500_030)  # of the error over range: no table uses them
-MAP_SEED, MAP_FROM_M, MAP_TO_M = 500_004, 20.0, 80.0
+MAP_SEED = 500_004
 DPI = 90
 BINS_M = np.arange(4.0, 13.0, 1.0)
+FOUND = "found, with its 95 % ellipse"
 BLUE, RED, GREY = "#1f5c99", "#b3261e", "#777777"
 
 
@@ -71,8 +72,8 @@ def _binned(ranges_m: Array, values: Array, percentile: float) -> Array:
 
 def street_with_ellipses(setting: Setting, settings: EdgeSettings) -> Figure:
     """One street from above with 95 % ellipses: ten passes with a plain receiver, one with RTK."""
-    figure = Figure(figsize=(10.5, 5.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(8.5, 7.0), layout="constrained")
+    left, right = figure.subplots(2, 1, height_ratios=(1, 1.6))
     plain = Scene.draw(setting, MEASURED_SEEDS, MAP_SEED)
     _draw_street(left, plain)
     for number in range(setting.passes):
@@ -90,7 +91,7 @@ def street_with_ellipses(setting: Setting, settings: EdgeSettings) -> Figure:
     middle_m = _along(rtk, *(each[0] for each in rtk.street.place(np.array([_middle_m(rtk)]), 0.0)))
     right.set_xlim(middle_m[0] - 8, middle_m[0] + 8)
     right.set_ylim(middle_m[1] - 4, middle_m[1] + 4)
-    left.legend(fontsize=8, loc="upper left")
+    left.legend(fontsize=8, loc="upper right")
     return figure
 
 
@@ -129,12 +130,14 @@ def _draw_street(axes: Axes, scene: Scene) -> None:
         across = np.array([-0.5, 0.5, 0.5, -0.5]) * damages.width_m[index] + damages.right_m[index]
         corners = [_along(scene, *each) for each in zip(*scene.street.place(along, across), strict=True)]
         name = "damage" if index == 0 else None
-        axes.add_patch(Polygon(np.array(corners), color="black", alpha=0.6, label=name))
+        axes.add_patch(Polygon(np.array(corners), color="black", alpha=0.5, label=name))
+        true = _along(scene, *scene.places_m[index])
+        axes.plot(*true, ".", color="black", markersize=4, label=name and "its true place")
 
 
 def _draw_found(axes: Axes, scene: Scene, found: list[Found], *, absolute: bool, alpha: float) -> None:
     """Places with their 95 % ellipses."""
-    turn = _turn(scene)
+    turn, named = _turn(scene), axes.get_legend_handles_labels()[1]
     for index, each in enumerate(found):
         east_m, north_m = east_north_of(np.array(each.lat), np.array(each.lon))
         x, y = _along(scene, float(east_m), float(north_m))
@@ -148,4 +151,6 @@ def _draw_found(axes: Axes, scene: Scene, found: list[Found], *, absolute: bool,
             if index == 0 and not axes.get_legend_handles_labels()[1][1:]
             else None
         )
-        axes.plot(x, y, "+", color=RED, markersize=5, label=name)
+        axes.plot(
+            x, y, "+", color=RED, markersize=5, label=FOUND if index == 0 and FOUND not in named else None
+        )
