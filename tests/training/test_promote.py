@@ -1,6 +1,5 @@
-"""A model replaces another only where it is shown to be better; the registry only rises."""
+"""A model replaces another only where it is shown to be better."""
 
-import json
 import shutil
 from types import MappingProxyType
 
@@ -147,49 +146,3 @@ def test_compare_without_images_is_called_wrongly(models, capsys):
     bundle = str(models / "sees-0.1.0-fp32")
     assert main(["compare", bundle, bundle]) == 2
     assert "--data" in capsys.readouterr().err
-
-
-def registry(tmp_path, bundle):
-    return main(["registry", "add", str(bundle), "--registry", str(tmp_path / "registry")])
-
-
-@pytest.mark.parametrize(
-    ("versions", "codes"),
-    [
-        (("0.1.0", "0.1.1"), (0, 0)),
-        (("0.9.0", "0.10.0"), (0, 0)),
-        (("0.2.0", "0.1.9"), (0, 2)),
-        (("0.1.0", "0.1.0"), (0, 2)),
-    ],
-    ids=["higher", "ten-is-above-nine", "lower", "again"],
-)
-def test_versions_only_rise(tmp_path, capsys, versions, codes):
-    found = []
-    for number, version in enumerate(versions):
-        folder = write_bundle(tmp_path / str(number), end2end_answer(SEEN), version=version)
-        found.append(registry(tmp_path, folder))
-
-    assert tuple(found) == codes
-    index = json.loads((tmp_path / "registry" / "index.json").read_text())
-    assert [entry["version"] for entry in index["releases"]] == list(versions[: 2 - codes.count(2)])
-    assert main(["registry", "list", "--registry", str(tmp_path / "registry")]) == 0
-    assert f"tiny-{versions[0]}-fp32" in capsys.readouterr().out
-
-
-def test_an_unsigned_bundle_does_not_enter_the_registry(tmp_path, capsys):
-    folder = write_bundle(tmp_path / "models", end2end_answer(SEEN), signed=False)
-
-    assert registry(tmp_path, folder) == 1
-    assert "is not signed" in capsys.readouterr().err
-    assert not (tmp_path / "registry" / "index.json").exists()
-
-
-def test_what_the_registry_holds_is_the_release(tmp_path):
-    folder = write_bundle(tmp_path / "models", end2end_answer(SEEN))
-
-    assert registry(tmp_path, folder) == 0
-
-    held = tmp_path / "registry" / folder.name
-    assert {path.name: path.read_bytes() for path in held.iterdir()} == {
-        path.name: path.read_bytes() for path in folder.iterdir()
-    }

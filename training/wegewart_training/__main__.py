@@ -4,13 +4,14 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from wegewart.errors import WegewartError
-from wegewart_datasets.settings import DataSettings
 from wegewart_training.evaluate_command import add_evaluate_command
-from wegewart_training.export_command import add_export_command
+from wegewart_training.export_command import add_convert_command, add_export_command
 from wegewart_training.release_commands import add_release_commands
+from wegewart_training.select_command import add_select_command
+from wegewart_training.teacher_commands import add_teacher_commands
+from wegewart_training.train_command import add_train_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,30 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wegewart-train", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="run a recipe, or go on with a run that was interrupted")
-    train.add_argument(
-        "--recipe", type=Path, required=True, help="TOML file, for example training/recipes/first.toml"
-    )
-    train.add_argument(
-        "--run", type=Path, help="folder of the run (default: runs/NAME-VERSION of the recipe)"
-    )
-    train.add_argument("--device", default="cpu", help='cpu (default), or GPUs as "0" or "0,1"')
-    train.set_defaults(command=_train)
+    add_train_command(commands)
+    add_teacher_commands(commands)
     add_export_command(commands)
+    add_convert_command(commands)
     add_evaluate_command(commands)
     add_release_commands(commands)
+    add_select_command(commands)
     return parser
-
-
-def _train(arguments: argparse.Namespace) -> int:
-    from wegewart_training.recipe import read_recipe
-    from wegewart_training.train import train
-
-    recipe = read_recipe(arguments.recipe)
-    run = arguments.run or Path("runs") / f"{recipe.name}-{recipe.version}"
-    record = train(arguments.recipe, run, DataSettings.load(), arguments.device)
-    print(f"{run}: {record.epochs_done} epochs, best {record.best_epoch}, {record.seconds} s")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command wegewart-train export, and the choices that it shares with a release from a run."""
+"""The commands export and convert, and the choices that export shares with a release from a run."""
 
 import argparse
 from pathlib import Path
@@ -22,6 +22,22 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     export.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the graph (default fp32)")
     add_export_options(export)
     export.set_defaults(command=_export)
+
+
+def add_convert_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the command and its options."""
+    convert = commands.add_parser("convert", help="write a bundle's graph for OpenVINO or TensorRT")
+    convert.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of a bundle")
+    convert.add_argument("--to", choices=("openvino", "tensorrt"), required=True, help="the other runtime")
+    convert.add_argument("--out", type=Path, required=True, help="folder to write, for example dist/NAME")
+    convert.add_argument(
+        "--data", type=Path, action="append", default=[], help="a data.yaml for the gate; may be repeated"
+    )
+    convert.add_argument("--split", default="val", help="train, val (default) or test")
+    convert.add_argument(
+        "--compute", choices=("f32", "bf16", "f16"), default="f32", help="numbers of OpenVINO (default f32)"
+    )
+    convert.set_defaults(command=_convert)
 
 
 def add_export_options(parser: argparse.ArgumentParser) -> None:
@@ -97,4 +113,20 @@ def _export(arguments: argparse.Namespace) -> int:
     options = options_of(arguments, (arguments.precision,))
     bundle = export(arguments.run, recipe, arguments.out.resolve(), DataSettings.load(), options)
     print(f"{arguments.out}: {bundle.card.head.kind} head, thresholds {bundle.card.thresholds}")
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from wegewart_inference.model_bundle import Role, read_bundle
+    from wegewart_training.convert import Compute, convert
+    from wegewart_training.openvino_target import to_openvino
+    from wegewart_training.sources import source_name
+    from wegewart_training.tensorrt_target import to_tensorrt
+    from wegewart_training.validation import Source
+
+    target = to_openvino if arguments.to == "openvino" else to_tensorrt
+    bundle = read_bundle(arguments.bundle.resolve(), Role.DAMAGE, allow_unsigned=True)
+    sources = [Source(source_name(path, arguments.split), path, arguments.split) for path in arguments.data]
+    found = convert(bundle, arguments.out.resolve(), target, Compute(arguments.compute), sources)
+    print(f"{arguments.out}: {found}")
     return 0

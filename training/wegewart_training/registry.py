@@ -1,18 +1,24 @@
-"""Registry: a folder of released bundles with an index, in which versions only rise."""
+"""Registry: released bundles with an index, in a folder or in an S3 bucket; versions only rise.
 
-import json
-import shutil
+Several people may add at once: the index is written only if nobody else wrote it since it was read, else the
+addition is examined anew. A bundle lies under the hash of its sums, so that two of the same name never mix.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from wegewart.errors import BundleInvalid, CalledWrongly
 from wegewart.wire import Sha256
-from wegewart_inference.model_bundle import BundleCard, Role, read_bundle
-from wegewart_inference.signature import verify
+from wegewart_inference.model_bundle import BundleCard, Role, file_sha256, read_bundle
+from wegewart_inference.signature import SUMS_FILE, verify
+from wegewart_training.whole_folder import made_whole
 
 INDEX = "index.json"
+ATTEMPTS = 20  # so many others would have to get in between, one after the other
 
 
 class Entry(BaseModel):
@@ -29,11 +35,18 @@ class Entry(BaseModel):
     """Of the graph."""
     key: str
     signed_at: AwareDatetime
+    sums_sha256: Sha256
+    """Of SHA256SUMS, thus of every file."""
 
     @property
     def line(self) -> tuple[str, str]:
         """Within which versions must rise."""
         return self.name, self.precision
+
+    @property
+    def place(self) -> str:
+        """Where its files lie in the registry."""
+        return f"{self.id}/{self.sums_sha256[:16]}"
 
 
 class Index(BaseModel):
@@ -41,8 +54,43 @@ class Index(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = 1
+    format: int = 2
     releases: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Read:
+    """An index, and the mark of the state in which it was read; None where there is none yet."""
+
+    index: Index
+    mark: str | None
+
+
+class Registry(Protocol):
+    """Where releases are kept."""
+
+    def read(self) -> Read:
+        """The index as it is now."""
+
+    def write(self, index: Index, mark: str | None) -> bool:
+        """Replace the index if it still has this mark; False if somebody else was faster."""
+
+    def put(self, folder: Path, place: str) -> None:
+        """Copy a bundle's files to a place; what lies there already is the same."""
+
+    def get(self, place: str, folder: Path) -> None:
+        """Copy a bundle's files from a place into an empty folder."""
+
+
+def open_registry(place: str) -> Registry:
+    """Registry in a folder, or in a bucket where the place is s3://BUCKET/PREFIX."""
+    if place.startswith("s3://"):
+        from wegewart_training.registry_s3 import S3Registry  # boto3 is an extra of its own
+
+        return S3Registry.at(place)
+    from wegewart_training.registry_folder import FolderRegistry
+
+    return FolderRegistry(Path(place))
 
 
 def version_of(text: str) -> tuple[int, ...]:
@@ -50,22 +98,24 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-def read_index(registry: Path) -> Index:
-    """Index of the registry; empty where there is none yet.
+def index_from(content: bytes, place: str) -> Index:
+    """Index from its file.
 
     Raises:
         BundleInvalid: If it cannot be read.
     """
-    path = registry / INDEX
-    if not path.exists():
-        return Index()
     try:
-        return Index.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise BundleInvalid(f"{path} is no index of releases, restore it: {error}") from error
+        return Index.model_validate_json(content)
+    except ValidationError as error:
+        raise BundleInvalid(f"{place} is no index of releases, restore it: {error}") from error
 
 
-def add(registry: Path, folder: Path, keys: Path) -> Entry:
+def index_text(index: Index) -> bytes:
+    """The index as its file has it."""
+    return (index.model_dump_json(indent=2) + "\n").encode()
+
+
+def add(registry: Registry, folder: Path, keys: Path) -> Entry:
     """Copy a released bundle into the registry and enter it.
 
     Raises:
@@ -73,17 +123,39 @@ def add(registry: Path, folder: Path, keys: Path) -> Entry:
         CalledWrongly: If its version is not above every release of the same name and precision.
     """
     verified = verify(folder, keys)
-    entry = _entry(read_bundle(folder).card, verified.key, verified.signed_at)
-    index = read_index(registry)
-    check_rises(entry, index)
-    target = registry / entry.id
-    half = registry / f".{entry.id}.half"
-    shutil.rmtree(half, ignore_errors=True)
-    shutil.copytree(folder, half)
-    shutil.rmtree(target, ignore_errors=True)  # of an addition that never reached the index
-    half.rename(target)
-    _write_index(registry, Index(releases=(*index.releases, entry)))
-    return entry
+    sums_sha256 = file_sha256(folder / SUMS_FILE)
+    card = read_bundle(folder, allow_unsigned=True).card
+    entry = _entry(card, verified.key, verified.signed_at, sums_sha256)
+    check_rises(entry, registry.read().index)
+    registry.put(folder, entry.place)
+    for _ in range(ATTEMPTS):
+        now = registry.read()
+        check_rises(entry, now.index)
+        if registry.write(Index(releases=(*now.index.releases, entry)), now.mark):
+            return entry
+    raise CalledWrongly(f"{entry.id} is not entered: others wrote the index {ATTEMPTS} times; try again")
+
+
+def fetch(registry: Registry, bundle_id: str, models: Path, keys: Path) -> Path:
+    """Copy a release into a folder of models, once its signature was verified.
+
+    Raises:
+        CalledWrongly: If there is no such release, or its folder exists already.
+        BundleUntrusted: If its signature does not hold; then nothing is copied.
+    """
+    entries = {entry.id: entry for entry in registry.read().index.releases}
+    if bundle_id not in entries:
+        raise CalledWrongly(f"no release {bundle_id}; there are {', '.join(entries) or 'none yet'}")
+    target = models / bundle_id
+    if target.exists():
+        raise CalledWrongly(f"{target} exists: a release does not change, remove it to fetch it again")
+
+    def fill(folder: Path) -> None:
+        registry.get(entries[bundle_id].place, folder)
+        verify(folder, keys)
+
+    made_whole(target, fill)
+    return target
 
 
 def check_rises(entry: Entry, index: Index) -> None:
@@ -100,7 +172,7 @@ def check_rises(entry: Entry, index: Index) -> None:
         raise CalledWrongly(f"{entry.id} is not above {highest.id}: versions only rise, give it a higher one")
 
 
-def _entry(card: BundleCard, key: str, signed_at: datetime) -> Entry:
+def _entry(card: BundleCard, key: str, signed_at: datetime, sums_sha256: str) -> Entry:
     return Entry(
         id=card.id,
         name=card.name,
@@ -110,11 +182,5 @@ def _entry(card: BundleCard, key: str, signed_at: datetime) -> Entry:
         sha256=card.sha256,
         key=key,
         signed_at=signed_at,
+        sums_sha256=sums_sha256,
     )
-
-
-def _write_index(registry: Path, index: Index) -> None:
-    """Replace the index in one step, so that a kill leaves the old one or the new one."""
-    half = registry / f"{INDEX}.half"
-    half.write_text(json.dumps(index.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-    half.replace(registry / INDEX)

@@ -97,16 +97,23 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_registry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    registry = commands.add_parser("registry", help="a folder of releases with an index; versions only rise")
+    registry = commands.add_parser(
+        "registry", help="releases in a folder or an S3 bucket, with an index; versions only rise"
+    )
     actions = registry.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser("add", help="copy a released bundle into it")
     add.add_argument("bundle", type=Path, metavar="BUNDLE")
     add.add_argument("--keys", type=Path, help="folder of public keys (default: keys beside the bundle)")
     add.set_defaults(command=_registry_add)
+    get = actions.add_parser("get", help="copy a release out of it, if its signature holds")
+    get.add_argument("id", metavar="ID", help="NAME-VERSION-PRECISION")
+    get.add_argument("--models", type=Path, default=REPOSITORY / "models", help="folder to copy it into")
+    get.add_argument("--keys", type=Path, help="folder of public keys (default: keys in --models)")
+    get.set_defaults(command=_registry_get)
     listing = actions.add_parser("list", help="what is in it")
     listing.set_defaults(command=_registry_list)
-    for action in (add, listing):
-        action.add_argument("--registry", type=Path, required=True, help="folder of the registry")
+    for action in (add, get, listing):
+        action.add_argument("--registry", required=True, help="a folder, or s3://BUCKET/PREFIX")
 
 
 def _keygen(arguments: argparse.Namespace) -> int:
@@ -201,18 +208,26 @@ def _detector(folder: Path, threads: int) -> "Detector":
 
 
 def _registry_add(arguments: argparse.Namespace) -> int:
-    from wegewart_training.registry import add
+    from wegewart_training.registry import add, open_registry
 
     folder = arguments.bundle.resolve()
-    arguments.registry.mkdir(parents=True, exist_ok=True)
-    entry = add(arguments.registry, folder, arguments.keys or folder.parent / "keys")
+    entry = add(open_registry(arguments.registry), folder, arguments.keys or folder.parent / "keys")
     print(f"{entry.id}: in {arguments.registry}")
     return 0
 
 
-def _registry_list(arguments: argparse.Namespace) -> int:
-    from wegewart_training.registry import read_index
+def _registry_get(arguments: argparse.Namespace) -> int:
+    from wegewart_training.registry import fetch, open_registry
 
-    for entry in read_index(arguments.registry).releases:
+    models = arguments.models.resolve()
+    folder = fetch(open_registry(arguments.registry), arguments.id, models, arguments.keys or models / "keys")
+    print(f"{arguments.id}: in {folder}")
+    return 0
+
+
+def _registry_list(arguments: argparse.Namespace) -> int:
+    from wegewart_training.registry import open_registry
+
+    for entry in open_registry(arguments.registry).read().index.releases:
         print(f"{entry.id:<40}  {entry.signed_at:%Y-%m-%d}  key {entry.key}  sha256 {entry.sha256[:12]}")
     return 0
