@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -77,7 +78,7 @@ def measure(
             done += len(chunk)
             yield done, _read(outcome)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for outcome, chunk in zip(pool.map(_measured_chunk, jobs), chunks, strict=True):
             done += len(chunk)
             yield done, _read(outcome)

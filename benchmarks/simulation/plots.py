@@ -146,11 +146,6 @@ def _draw_found(axes: Axes, scene: Scene, found: list[Found], *, absolute: bool,
         high, low = 2 * np.sqrt(GATE95 * values[::-1])
         angle_deg = np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1]))
         axes.add_patch(Ellipse((x, y), high, low, angle=angle_deg, fill=False, color=BLUE, alpha=alpha))
-        name = (
-            "found, with its 95 % ellipse"
-            if index == 0 and not axes.get_legend_handles_labels()[1][1:]
-            else None
-        )
         axes.plot(
             x, y, "+", color=RED, markersize=5, label=FOUND if index == 0 and FOUND not in named else None
         )
