@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from wegewart.errors import WegewartError
+from wegewart_edge.calibration.arguments import add_calibrate
 
 if TYPE_CHECKING:
     from wegewart_edge.settings import EdgeSettings
@@ -80,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         "--track", type=Path, metavar="JSON", help="write the drive's track there, for the office"
     )
     locate.set_defaults(command=_locate)
+
+    add_calibrate(commands)
 
     box = commands.add_parser("outbox", help="what waits, what was refused")
     actions = box.add_subparsers(required=True, metavar="ACTION")

@@ -84,7 +84,7 @@ def road_shot(camera, station_m, rng, right_m=0.0, turn_deg=0.0, lane_lines=(), 
     Truth comes through RoadCamera's rotation; `lane_lines` are metres right of the axis.
     """
     size, mount = camera.camera.intrinsics, camera.camera.mount
-    rows, columns = np.indices((size.height_px, size.width_px))
+    rows, _ = np.indices((size.height_px, size.width_px))
     vectors = frame_rays(size) @ camera._rotation.T
     reach = mount.height_m / np.where(vectors[:, 2] > 1e-3, vectors[:, 2], np.nan)
     ground = vectors[:, :2] * reach[:, None] + [mount.forward_m, mount.right_m]

@@ -65,7 +65,8 @@ class Checkerboard:
         numbers = np.arange(self.columns * self.rows)
         places = np.column_stack([numbers % self.columns, numbers // self.columns, np.zeros(len(numbers))])
         corners_px: Array = np.asarray(corners, np.float64).reshape(-1, 2) + PIXEL_CENTRE
-        return BoardView(name, numbers, corners_px, places * self.square_m)
+        board_m: Array = places.astype(np.float64) * self.square_m
+        return BoardView(name, numbers, corners_px, board_m)
 
     def __str__(self) -> str:
         return f"checkerboard {self.columns}x{self.rows}, {self.square_m * 1000:g} mm"

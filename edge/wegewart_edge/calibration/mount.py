@@ -179,6 +179,11 @@ def road_patch(camera: RoadCamera) -> RoadPatch:
     return RoadPatch(near_m, far_m, mount.right_m - HALF_LANE_M, mount.right_m + HALF_LANE_M)
 
 
+def camera_in_frame(estimate: MountEstimate, frame: int) -> Camera:
+    """The camera as it looked in one frame."""
+    return _in_frame(estimate.camera, estimate.motion.frames[frame])
+
+
 def _coarse(images: Images, pairs: Sequence[Pair], rough: Camera) -> Camera:
     chosen = [pairs[number] for number in np.unique(np.linspace(0, len(pairs) - 1, COARSE_PAIRS).astype(int))]
     seen = RoadCamera(rough, ANYWHERE)
