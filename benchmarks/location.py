@@ -20,6 +20,7 @@ from simulation.campaign import PLACES_PER_STREET, Measured, measure
 from simulation.commanded import street_by_command
 from simulation.scoring import GATE95, Rows, averaged, ellipse95_area_m2, horizontal_m, nees
 from simulation.setting import GnssSetting, Setting
+from simulation.variants import VARIANTS
 from simulation.world import Array
 
 from wegewart_edge.settings import EdgeSettings
@@ -62,9 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = arguments.keep or Path(stack.enter_context(TemporaryDirectory(prefix="wegewart-location-")))
         folder.mkdir(parents=True, exist_ok=True)
         print_heading("location", streets=len(seeds), seeds=f"{seeds[0]} to {seeds[-1]}", passes=PASSES)
-        by_sigma = {sigma_m: _measured(sigma_m, seeds, folder, arguments.workers) for sigma_m in sigmas_m}
+        by_sigma = {
+            sigma_m: _measured(_with_receiver(sigma_m), f"{sigma_m} m", seeds, folder, arguments.workers)
+            for sigma_m in sigmas_m
+        }
         _print_tables(by_sigma)
         _print_commanded(by_sigma, seeds[: arguments.commanded], folder)
+        if arguments.variants:
+            _print_variants(seeds[: arguments.variants], folder, arguments.workers)
         if arguments.plots is not None:
             from simulation.plots import draw_plots  # matplotlib comes with the training extra
 
@@ -87,18 +93,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--commanded", type=int, metavar="N", help="streets that also go through `wegewart-edge locate`"
     )
+    parser.add_argument(
+        "--variants", type=int, default=0, metavar="N", help="also change one thing at a time, N streets each"
+    )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there (needs matplotlib)")
     return parser
 
 
-def _measured(sigma_m: float, seeds: Sequence[int], folder: Path, workers: int) -> Measured:
-    """All streets with one receiver; progress goes to standard error."""
-    setting = Setting(gnss=GnssSetting.of_sigma(sigma_m))
+def _with_receiver(sigma_m: float) -> Setting:
+    return Setting(gnss=GnssSetting.of_sigma(sigma_m))
+
+
+def _measured(setting: Setting, name: str, seeds: Sequence[int], folder: Path, workers: int) -> Measured:
+    """All streets in one setting; progress goes to standard error."""
     measured, begin_s = Measured(), time.monotonic()
     for done, part in measure(setting, EdgeSettings(), seeds, folder, workers):
         measured.add(part)
         taken_s = time.monotonic() - begin_s
-        print(f"{sigma_m} m: {done} of {len(seeds)} streets, {taken_s:.0f} s", file=sys.stderr, flush=True)
+        print(f"{name}: {done} of {len(seeds)} streets, {taken_s:.0f} s", file=sys.stderr, flush=True)
     return measured
 
 
@@ -177,17 +189,30 @@ def _print_commanded(by_sigma: dict[float, Measured], seeds: Sequence[int], fold
         return
     rows = []
     for sigma_m, measured in by_sigma.items():
-        setting = Setting(gnss=GnssSetting.of_sigma(sigma_m))
         commanded = Measured()
         with TemporaryDirectory(dir=folder) as drives:
             for seed in seeds:
-                commanded.add(street_by_command(setting, seed, Path(drives)))
+                commanded.add(street_by_command(_with_receiver(sigma_m), seed, Path(drives)))
         in_memory = measured.all_rows
         same = in_memory.chosen(np.isin(in_memory.place // PLACES_PER_STREET, seeds))
         for name, those in (("wegewart-edge locate", commanded.all_rows), ("in memory", same)):
             rows.append((f"{name}, {sigma_m} m", *_summary(those, RELATIVE)))
     print(f"The first {len(seeds)} streets as recorded drives through the command, relative error\n")
     print_table(("way, receiver", "median m", "p90 m", "in 95 % ellipse", "NEES", "n"), rows)
+
+
+def _print_variants(seeds: Sequence[int], folder: Path, workers: int) -> None:
+    """Relative error and ten passes with one thing changed at a time, at 2.5 m per axis."""
+    rows = []
+    for name, setting in VARIANTS.items():
+        measured = _measured(setting, name, seeds, folder, workers)
+        mean = averaged(measured.all_rows, PASSES)
+        split = measured.counts.split_tracks / max(measured.counts.tracks, 1)
+        ten_m = np.median(horizontal_m(mean.error_m))
+        rows.append((name, *_summary(measured.all_rows, RELATIVE), f"{split:.1%}", f"{ten_m:.2f}"))
+    print(f"One thing changed at a time, {len(seeds)} streets each, relative error at 2.5 m per axis\n")
+    columns = ("setting", "median m", "p90 m", "in 95 % ellipse", "NEES", "n", "split", "10 passes median m")
+    print_table(columns, rows)
 
 
 def over_gnss(rows: Rows) -> float:

@@ -180,7 +180,12 @@ def _sightings(scene: Scene, number: int) -> list[Sightings]:
     codes, confidences = scene.codes_of(boxes), tuple(map(float, boxes.confidence))
     borders = np.searchsorted(boxes.frame, np.arange(scene.drives.frames.time_s.shape[1] + 1))
     return [
-        Sightings(boxes.box_px[begin:end], codes[begin:end], confidences[begin:end])
+        Sightings(
+            boxes.box_px[begin:end],
+            codes[begin:end],
+            confidences[begin:end],
+            edge_share=scene.setting.detector.edge_share,  # as the model's eyes say it; given boxes have 0
+        )
         for begin, end in pairwise(borders)
     ]
 

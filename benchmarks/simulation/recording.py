@@ -45,8 +45,8 @@ def fixes_of(drives: Drives, number: int, setting: Setting) -> tuple[Fix, ...]:
             sigma_east_m=sigma_m,
             sigma_north_m=sigma_m,
             fix=kind,
-            heading_deg=float(course_deg[index]),
-            speed_mps=float(speed_mps[index]),
+            heading_deg=float(course_deg[index]) if gnss.says_course else None,
+            speed_mps=float(speed_mps[index]) if gnss.says_course else None,
         )
         for index in range(len(lat))
     )

@@ -91,6 +91,7 @@ class GnssSetting:
     correlation_m: float = 750.0
     white_m: float = 0.05  # noise from fix to fix; multipath and atmosphere are in the bias
     rate_hz: float = 5.0
+    says_course: bool = True  # RMC and VTG do; a bare list of positions does not
     course_velocity_sigma_mps: float = (
         0.05  # Doppler across the driving direction: sigma of the course times v
     )
