@@ -42,7 +42,40 @@ def write_recipe(folder, *changes):
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)
 def test_every_shipped_recipe_reads_and_its_checkpoint_is_the_named_one(path):
-    assert read_recipe(path).checkpoint.is_file()
+    recipe = read_recipe(path)
+    assert recipe.checkpoint.is_file() or recipe.from_random_weights
+
+
+def test_every_recipe_but_the_first_uses_every_labelled_folder_and_the_undamaged_roads():
+    for path in set(RECIPES.glob("*.toml")) - {RECIPES / "first.toml"}:
+        manifests = {part.manifest for part in read_recipe(path).train}
+        assert manifests >= {
+            "road-damage",
+            "road-damage-czech",
+            "road-damage-europe",
+            "road-damage-more",
+            "road-negatives",
+        }, path.name
+
+
+def test_a_recipe_may_start_from_a_description_that_ultralytics_ships(tmp_path):
+    old = 'checkpoint = "start.pt"\nsha256 = "' + hashlib.sha256(b"weights").hexdigest() + '"'
+    recipe = read_recipe(write_recipe(tmp_path, (old, 'model = "yolo26s.yaml"')))
+
+    assert recipe.from_random_weights
+    assert str(recipe.checkpoint) == "yolo26s.yaml"
+    assert len(recipe.checkpoint_sha256) == 64
+
+
+def test_a_recipe_may_name_a_teacher(tmp_path):
+    (tmp_path / "teacher.pt").write_bytes(b"knows more")
+    sha256 = hashlib.sha256(b"knows more").hexdigest()
+    table = f'[teacher]\ncheckpoint = "teacher.pt"\nsha256 = "{sha256}"\nweight = 3\n[data]'
+
+    teacher = read_recipe(write_recipe(tmp_path, ("[data]", table))).teacher
+
+    assert teacher.checkpoint == tmp_path / "teacher.pt"
+    assert (teacher.sha256, teacher.weight) == (sha256, 3.0)
 
 
 def test_a_recipe_becomes_one_value(tmp_path):
@@ -97,6 +130,9 @@ def test_all_mistakes_are_reported_together(tmp_path):
         ("batch = 4", "batch = 4\nsizes_px = [64, 65]", "multiples of 32"),
         ("repeat = 2", "empties = -1", "whole number from 0"),
         ("[data]", "[data]\nclass_balance = 2", "between 0 and 1"),
+        ("[start]", '[start]\nmodel = "yolo26s.yaml"', "either checkpoint or model"),
+        ('checkpoint = "start.pt"', 'model = "yolo99.yaml"', "one of yolo26n.yaml"),
+        ("[data]", '[teacher]\ncheckpoint = "gone.pt"\n[data]', "teacher.checkpoint: .*gone.pt is missing"),
     ],
     ids=[
         "no-checkpoint",
@@ -109,6 +145,9 @@ def test_all_mistakes_are_reported_together(tmp_path):
         "sizes",
         "empties",
         "balance",
+        "two-starts",
+        "model",
+        "teacher",
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, old, new, reason):

@@ -1,9 +1,12 @@
 """How many epochs a run has done, how long they took, and how many more its budget allows."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 from wegewart_training.recipe import TrainerPlan
+from wegewart_training.run_record import epoch_clocks_s, read_record
+from wegewart_training.run_record import trained_seconds as seconds_on_clocks
 
 
 def planned_epochs(plan: TrainerPlan, done: int, spent_s: float) -> int:
@@ -22,11 +25,31 @@ def epoch_rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def drop_rows_after(run: Path, epochs: int) -> None:
+    """Leave the rows of the first epochs: a kill between row and checkpoint leaves one row too many."""
+    path = run / "results.csv"
+    if not path.is_file():
+        return
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if int(row.split(",")[0]) <= epochs]
+    if len(kept) < len(rows):
+        half = run / "results.csv.half"
+        half.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
+        half.replace(path)
+
+
 def trained_seconds(run: Path) -> float:
     """Seconds spent in finished epochs; the clock in results.csv starts again with every resume."""
-    seconds, before = 0.0, 0.0
-    for row in epoch_rows(run):
-        clock = float(row["time"])
-        seconds += clock - before if clock > before else clock
-        before = clock
-    return seconds
+    return seconds_on_clocks(epoch_clocks_s(run), _resumed_after(run))
+
+
+def epoch_seconds(run: Path) -> list[float]:
+    """Seconds of each finished epoch."""
+    clocks_s, resumed_after = epoch_clocks_s(run), _resumed_after(run)
+    totals = [seconds_on_clocks(clocks_s[:count], resumed_after) for count in range(len(clocks_s) + 1)]
+    return [after - before for before, after in pairwise(totals)]
+
+
+def _resumed_after(run: Path) -> tuple[int, ...]:
+    record = read_record(run)
+    return tuple(record.resumed_after) if record else ()

@@ -32,17 +32,23 @@ QUIET_SETTINGS = {
 
 
 @contextmanager
-def quiet_ultralytics(folder: Path) -> Iterator[None]:
+def quiet_ultralytics(folder: Path, mlflow_uri: str | None = None, name: str = "") -> Iterator[None]:
     """Room in which Ultralytics may be imported and used: doors shut, settings in `folder`, talk to stderr.
 
     Ultralytics reads these switches from the environment while it is imported, so they are set there.
+
+    Args:
+        mlflow_uri: The one door that may be opened: where Ultralytics' MLflow callback reports to.
+        name: Of the run there.
+    Raises:
+        SettingsInvalid: If MLflow is asked for and not installed.
     """
     config = folder.resolve()
     (config / "Ultralytics").mkdir(parents=True, exist_ok=True)
     places = {
         name: str(config / name.removesuffix("_dir")) for name in ("datasets_dir", "weights_dir", "runs_dir")
     }
-    settings = json.dumps({**QUIET_SETTINGS, **places}, indent=2)
+    settings = json.dumps({**QUIET_SETTINGS, "mlflow": mlflow_uri is not None, **places}, indent=2)
     (config / "Ultralytics" / "settings.json").write_text(settings, encoding="utf-8")
     for font in ("Arial.ttf", "Arial.Unicode.ttf"):  # asked for even without plots, and else downloaded
         shutil.copyfile(_bundled_font(), config / "Ultralytics" / font)
@@ -53,7 +59,12 @@ def quiet_ultralytics(folder: Path) -> Iterator[None]:
         NO_ALBUMENTATIONS_UPDATE="1",
         MPLCONFIGDIR=str(config / "matplotlib"),
         ORT_DISABLE_TELEMETRY="1",
+        MLFLOW_DISABLE_TELEMETRY="true",
     )
+    if mlflow_uri is not None:
+        if find_spec("mlflow") is None:
+            raise SettingsInvalid("MLflow is missing: install wegewart[mlflow], or leave --mlflow out")
+        os.environ.update(MLFLOW_TRACKING_URI=mlflow_uri, MLFLOW_EXPERIMENT_NAME="wegewart", MLFLOW_RUN=name)
     with redirect_stdout(sys.stderr):
         yield
 

@@ -4,6 +4,7 @@ import hashlib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +51,20 @@ class TrainerPlan:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A trained checkpoint to whose features the student is drawn while it learns.
+
+    Ultralytics calls it `distill_model`. Any YOLO checkpoint with the same number of levels will do, of any
+    size and with any classes.
+    """
+
+    checkpoint: Path
+    sha256: str
+    weight: float = 6.0
+    """Of this loss beside the student's own; Ultralytics' default."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a training run makes."""
 
@@ -57,6 +72,7 @@ class Recipe:
     version: str
     taxonomy: str
     checkpoint: Path
+    """Weights to start from, or the name of a model description (yolo26s.yaml) to start from random ones."""
     checkpoint_sha256: str
     train: tuple[DataPart, ...]
     val: tuple[DataPart, ...]
@@ -68,11 +84,20 @@ class Recipe:
     """How often an image meets rain, low sun, shadow, dirt on the lens and the like: 0 never, 1 mostly."""
     sha256: str
     """Of the recipe file itself: a run continues only under the very recipe it was started with."""
+    teacher: Teacher | None = None
+
+    @property
+    def from_random_weights(self) -> bool:
+        """Whether training starts from a description instead of a checkpoint."""
+        return self.checkpoint.suffix == ".yaml"
 
 
 T = TypeVar("T", str, int, float)
 Default = TypeVar("Default")
-TOP = ("name", "version", "taxonomy", "seed", "start", "data", "trainer")
+TOP = ("name", "version", "taxonomy", "seed", "start", "teacher", "data", "trainer")
+START = ("checkpoint", "sha256", "model")
+TEACHER = ("checkpoint", "sha256", "weight")
+MODELS = ("yolo26n.yaml", "yolo26s.yaml", "yolo26m.yaml")
 DATA = ("train", "val", "class_balance", "road_weather")
 PART = ("manifest", "split", "repeat", "empties")
 PRECISIONS = ("fp32", "bf16")
@@ -174,27 +199,43 @@ class _Check:
             self.mistakes.append(f"taxonomy = {name!r}: {error}")
             return ""
 
-    def checkpoint(self, folder: Path, sha256: str) -> Path:
-        path = folder / self.value(str, "a file relative to the recipe", bool, "start", "checkpoint")
+    def checkpoint(self, folder: Path, table: str) -> tuple[Path, str]:
+        """Path and hash of the checkpoint that a table names."""
+        sha256 = self.value(str, "64 hexadecimal digits", lambda text: len(text) == 64, table, "sha256")
+        path = folder / self.value(str, "a file relative to the recipe", bool, table, "checkpoint")
         if not path.is_file():
-            self.mistakes.append(f"start.checkpoint: {path} is missing")
+            self.mistakes.append(f"{table}.checkpoint: {path} is missing")
         elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256:
-            self.mistakes.append(f"start.sha256 = {sha256!r}: but {path.name} has {found}")
-        return path.resolve()
+            self.mistakes.append(f"{table}.sha256 = {sha256!r}: but {path.name} has {found}")
+        return path.resolve(), sha256
+
+    def start(self, folder: Path) -> tuple[Path, str]:
+        """What training starts from, with its hash: a checkpoint, or a description that Ultralytics ships."""
+        if "model" not in self.table("start"):
+            return self.checkpoint(folder, "start")
+        if "checkpoint" in self.table("start"):
+            self.mistakes.append("start: either checkpoint or model, not both")
+        name = self.value(str, f"one of {', '.join(MODELS)}", lambda name: name in MODELS, "start", "model")
+        return Path(name or MODELS[0]), _description_sha256(self.mistakes)
+
+    def teacher(self, folder: Path) -> Teacher | None:
+        if "teacher" not in self.content:
+            return None
+        self.known(TEACHER, "teacher")
+        weight = self.optional(float, "above 0", _is_positive, Teacher.weight, "teacher", "weight")
+        return Teacher(*self.checkpoint(folder, "teacher"), weight)
 
 
 def _recipe(check: _Check, path: Path, sha256: str) -> Recipe:
     check.known(TOP)
-    check.known(("checkpoint", "sha256"), "start")
+    check.known(START, "start")
     check.known(DATA, "data")
-    checkpoint_sha256 = check.value(
-        str, "64 hexadecimal digits", lambda text: len(text) == 64, "start", "sha256"
-    )
+    checkpoint, checkpoint_sha256 = check.start(path.parent)
     return Recipe(
         name=check.value(str, "a word", bool, "name"),
         version=check.value(str, "like 0.1.0", lambda text: text.count(".") == 2, "version"),
         taxonomy=check.taxonomy(),
-        checkpoint=check.checkpoint(path.parent, checkpoint_sha256),
+        checkpoint=checkpoint,
         checkpoint_sha256=checkpoint_sha256,
         train=check.parts("train"),
         val=check.parts("val"),
@@ -207,7 +248,18 @@ def _recipe(check: _Check, path: Path, sha256: str) -> Recipe:
             float, "from 0 to 1", lambda often: 0 <= often <= 1, 0.0, "data", "road_weather"
         ),
         sha256=sha256,
+        teacher=check.teacher(path.parent),
     )
+
+
+def _description_sha256(mistakes: list[str]) -> str:
+    """Hash of the installed Ultralytics' description of all YOLO26 sizes; Ultralytics is not imported."""
+    found = find_spec("ultralytics")
+    if found is None or found.origin is None:
+        mistakes.append("start.model: Ultralytics is missing: install wegewart[train]")
+        return "0" * 64
+    path = Path(found.origin).parent / "cfg" / "models" / "26" / "yolo26.yaml"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _trainer_plan(check: _Check) -> TrainerPlan:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils import RANK
 
 from wegewart_training.epoch_plan import epoch_rows, planned_epochs, trained_seconds
+from wegewart_training.epoch_table import write_epochs
 from wegewart_training.recipe import TrainerPlan
 
 NOT_CHECKED = -1.0  # fitness of an epoch that val did not see: never the best
@@ -19,7 +21,7 @@ class RoadTrainer(DetectionTrainer):
     """Plans its epochs by the clock, draws batches at several sizes, and looks at val when told.
 
     The image sizes are drawn from the recipe's seed and the number of the batch, so a resumed run draws the
-    same ones.
+    same ones, and so does every process of a training on several GPUs.
     """
 
     def __init__(self, plan: TrainerPlan, run: Path, overrides: dict[str, Any]) -> None:
@@ -31,9 +33,10 @@ class RoadTrainer(DetectionTrainer):
             torch.set_num_threads(len(os.sched_getaffinity(0)))  # Ultralytics leaves one core out
         self.add_callback("on_pretrain_routine_end", RoadTrainer._lay_out)
         self.add_callback("on_train_epoch_start", RoadTrainer._choose_check)
-        self.add_callback("on_fit_epoch_end", RoadTrainer._plan_again)
+        self.add_callback("on_fit_epoch_end", RoadTrainer._finish_epoch)
         self._batches = 0
-        self._set_epochs()
+        self._looked = False
+        self.epochs = self.args.epochs = self._planned_epochs()
 
     @property
     def _bf16_on_cpu(self) -> bool:
@@ -71,24 +74,39 @@ class RoadTrainer(DetectionTrainer):
 
     def _choose_check(self) -> None:
         self._batches = 0
+        self._looked = False
         self.args.val = (self.epoch + 1) % self.plan.check_every_epochs == 0
         if not self.args.val:
             self.fitness = NOT_CHECKED  # type: ignore[assignment]
 
-    def _set_epochs(self) -> None:
-        done = len(epoch_rows(self.run))
-        self.epochs = self.args.epochs = planned_epochs(self.plan, done, trained_seconds(self.run))
+    def validate(self) -> Any:  # noqa: ANN401  Ultralytics' own
+        """What Ultralytics measures on val."""
+        self._looked = True
+        return super().validate()  # type: ignore[no-untyped-call]
+
+    def _finish_epoch(self) -> None:
+        """After an epoch, and once more after the whole: its figures, and a new plan from its duration."""
+        if RANK in {-1, 0} and self.epoch < self.epochs:
+            write_epochs(self.run, self.plan)
+        if self.plan.budget_h is not None and self.epoch + 1 < self.epochs:
+            self._plan_again()
 
     def _plan_again(self) -> None:
-        """After an epoch: a new plan from its duration; the last epoch is whole and has the lowest rate.
+        """Epochs anew, so that the last one is whole, has the lowest rate and is looked at.
 
         Ultralytics' own time limit stops in the middle of an epoch, mostly before the rate is down.
         """
-        if self.stop or self.plan.budget_h is None:
-            return
-        self._set_epochs()
+        least = self.epoch + 1 if self._looked else self.epoch + 2
+        self.epochs = self.args.epochs = max(self._planned_epochs(), least)
         # What Ultralytics itself does when it plans anew.
         self._setup_scheduler()  # type: ignore[no-untyped-call]
         scheduler: Any = self.scheduler
         scheduler.last_epoch = self.epoch
         self.stop = self.epoch + 1 >= self.epochs
+
+    def _planned_epochs(self) -> int:
+        """Epochs in all, as the first process counts them: its clock and its table are the run's."""
+        box = [planned_epochs(self.plan, len(epoch_rows(self.run)), trained_seconds(self.run))]
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.broadcast_object_list(box, 0)
+        return box[0]

@@ -1,6 +1,8 @@
 """Train: recipe and data sets in, a run folder with checkpoints out. Called again, it continues."""
 
 import logging
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,20 +10,31 @@ from typing import Any
 from wegewart.errors import RecipeInvalid
 from wegewart_datasets.settings import DataSettings
 from wegewart_training.compose import compose
-from wegewart_training.epoch_plan import epoch_rows, trained_seconds
+from wegewart_training.epoch_plan import drop_rows_after, epoch_rows, planned_epochs, trained_seconds
 from wegewart_training.offline import quiet_ultralytics
 from wegewart_training.recipe import Recipe, read_recipe
-from wegewart_training.run_record import RunRecord, begin, now, write_record
+from wegewart_training.run_environment import note_environment
+from wegewart_training.run_record import RunRecord, begin, now, read_record, write_record
+from wegewart_training.workers import ALONE, Workers, done_by_first
 
 logger = logging.getLogger(__name__)
 
 
-def train(recipe_path: Path, run: Path, settings: DataSettings, device: str = "cpu") -> RunRecord:
+def train(
+    recipe_path: Path,
+    run: Path,
+    settings: DataSettings,
+    device: str = "cpu",
+    workers: Workers = ALONE,
+    mlflow_uri: str | None = None,
+) -> RunRecord:
     """Run a recipe to its end, or go on where this run folder stopped.
 
     Args:
         run: Folder of the run; checkpoints are in weights/, after every epoch.
         device: As Ultralytics names them: "cpu", "0", "0,1".
+        workers: The processes of this training.
+        mlflow_uri: Where Ultralytics' own MLflow callback reports to. None: nowhere.
     Returns:
         The run's record; a finished run is not trained again.
     Raises:
@@ -29,30 +42,80 @@ def train(recipe_path: Path, run: Path, settings: DataSettings, device: str = "c
         DatasetInvalid: If a data set is missing or damaged.
     """
     recipe = read_recipe(recipe_path)
-    record = begin(run, recipe_path, recipe.sha256, device)
-    if record.finished_at is not None:
-        logger.info("%s is finished since %s", run, record.finished_at)
-        return record
-    composed = compose(recipe, settings, run / "data")
-    with quiet_ultralytics(run / "ultralytics"):
-        _train_with_ultralytics(recipe, run.resolve(), composed.data_yaml.resolve(), device)
-    record = finished(record, run)
-    write_record(run, record)
+    # Processes of one training do not share a settings file: each writes its own, then imports Ultralytics.
+    room = run / "ultralytics" if workers.first else run / "ultralytics" / f"process-{workers.rank}"
+    with quiet_ultralytics(room, mlflow_uri, run.resolve().name):
+        done_by_first(workers, "prepare", lambda: _prepare(recipe, recipe_path, run, settings, device))
+        record = read_record(run)
+        if record is None:
+            raise RecipeInvalid(f"{run / 'run.json'} vanished: start again")
+        if record.finished_at is not None:
+            logger.info("%s is finished since %s", run, record.finished_at)
+            return record
+        _train_with_ultralytics(recipe, run.resolve(), device, workers)
+    if workers.first:
+        record = finished(record, run)
+        write_record(run, record)
     return record
 
 
-def _train_with_ultralytics(recipe: Recipe, run: Path, data_yaml: Path, device: str) -> None:
+def _prepare(recipe: Recipe, recipe_path: Path, run: Path, settings: DataSettings, device: str) -> None:
+    """Lay out record, recipe, environment and data in the run folder."""
+    earlier = read_record(run)
+    if earlier is not None and earlier.finished_at is None and earlier.recipe_sha256 == recipe.sha256:
+        _tidy(run)
+    record = begin(run, recipe_path, recipe.sha256, device)
+    if record.finished_at is None:
+        shutil.copyfile(recipe_path, run / "recipe.toml")
+        note_environment(run, record)
+        compose(recipe, settings, run / "data")
+
+
+def _tidy(run: Path) -> None:
+    """Drop what an interrupted run left behind its last checkpoint."""
+    last = run / "weights" / "last.pt"
+    if not last.is_file():
+        (run / "results.csv").unlink(missing_ok=True)
+        return
+    from ultralytics.nn.tasks import load_checkpoint
+
+    _, checkpoint = load_checkpoint(str(last))  # type: ignore[no-untyped-call]
+    if checkpoint["epoch"] >= 0:  # -1: training is over, only the end of the run is missing
+        drop_rows_after(run, checkpoint["epoch"] + 1)
+
+
+def _train_with_ultralytics(recipe: Recipe, run: Path, device: str, workers: Workers) -> None:
+    from torch import distributed
+
     from wegewart_training.road_trainer import RoadTrainer
 
     last = run / "weights" / "last.pt"
-    overrides = trainer_settings(recipe, run, data_yaml, device)
+    overrides = trainer_settings(recipe, run, run / "data" / "data.yaml", device, workers.count)
     if last.is_file():
+        done = len(epoch_rows(run))
+        if done >= planned_epochs(recipe.trainer, done, trained_seconds(run)):
+            done_by_first(workers, "strip", lambda: _strip(run))  # stopped between the last epoch and the end
+            return
         overrides |= {"model": str(last), "resume": str(last)}
-        logger.info("going on after epoch %d of %s", len(epoch_rows(run)), run)
-    RoadTrainer(recipe.trainer, run, overrides).train()  # type: ignore[no-untyped-call]
+        logger.info("going on after epoch %d of %s", done, run)
+    try:
+        RoadTrainer(recipe.trainer, run, overrides).train()  # type: ignore[no-untyped-call]
+    finally:
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
-def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) -> dict[str, Any]:
+def _strip(run: Path) -> None:
+    """Leave the weights alone in the checkpoints, as the end of a training does."""
+    from ultralytics.utils.torch_utils import strip_optimizer
+
+    for name in ("last.pt", "best.pt"):
+        strip_optimizer(str(run / "weights" / name))
+
+
+def trainer_settings(
+    recipe: Recipe, run: Path, data_yaml: Path, device: str, processes: int = 1
+) -> dict[str, Any]:
     """What Ultralytics' trainer is told; whatever is not named here is its default."""
     plan = recipe.trainer
     settings: dict[str, Any] = {
@@ -61,6 +124,7 @@ def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) ->
         "save_dir": str(run),
         "epochs": plan.epochs,
         "time": None,
+        "patience": 0,  # the recipe says when it ends
         "imgsz": plan.image_px,
         "batch": plan.batch,
         "nbs": plan.step_images,
@@ -69,7 +133,7 @@ def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) ->
         "warmup_epochs": plan.warmup_epochs,
         "close_mosaic": plan.close_mosaic_epochs,
         "device": device,
-        "workers": 2,
+        "workers": max(1, min(8, len(os.sched_getaffinity(0)) // processes)),  # on CPUs the trainer takes one
         # fp16 would be checked first with a picture from the network; bf16 needs no check, and on CPUs the
         # trainer switches it on itself
         "amp": "bf16" if device != "cpu" else False,
@@ -78,6 +142,8 @@ def trainer_settings(recipe: Recipe, run: Path, data_yaml: Path, device: str) ->
     if plan.learning_rate is not None:
         settings |= {"optimizer": "AdamW", "lr0": plan.learning_rate, "cos_lr": True, "momentum": 0.9}
         settings |= {"warmup_bias_lr": 0.0}
+    if recipe.teacher is not None:
+        settings |= {"distill_model": str(recipe.teacher.checkpoint), "dis": recipe.teacher.weight}
     if recipe.road_weather > 0:
         from wegewart_training.road_weather import road_weather
 
