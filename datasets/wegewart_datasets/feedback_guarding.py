@@ -39,11 +39,17 @@ class Reserved:
         if look.sha256 in self.contents:
             return "the same file is in a test split"
         words = look.words()
-        if words is not None and len(self.hashes):
-            bits = int(np.bitwise_count(self.hashes ^ words).sum(axis=1).min())
-            if bits <= NEAR_BITS:
-                return f"nearly the same picture is in a test split ({bits} of 256 bits differ)"
-        return None
+        bits = None if words is None else self.near_bits(words)
+        if bits is None:
+            return None
+        return f"nearly the same picture is in a test split ({bits} of 256 bits differ)"
+
+    def near_bits(self, words: Hashes) -> int | None:
+        """Bits by which a perceptual hash, shape (4,), misses that of a test image; None if none is near."""
+        if not len(self.hashes):
+            return None
+        bits = int(np.bitwise_count(self.hashes ^ words).sum(axis=1).min())
+        return bits if bits <= NEAR_BITS else None
 
 
 def reserved_for_scoring(
