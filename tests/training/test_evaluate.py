@@ -1,8 +1,10 @@
 """wegewart-train evaluate: the vehicle's code on labelled images, without torch, with nothing written."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.datasets.yolo_sets import listing, write_yolo_set
@@ -10,6 +12,8 @@ from tests.inference.tiny_models import end2end_answer, write_bundle
 
 from wegewart_inference.model_bundle import read_bundle
 from wegewart_training.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # In the 64 × 64 input of a 64 × 48 image the frame begins at row 8.
 FOUND = end2end_answer((16, 20, 48, 44, 0.75, 3))
@@ -129,3 +133,57 @@ def test_what_cannot_be_scored_fully_is_refused(bundle, data_yaml, capsys, name,
 
     assert main(["evaluate", "--bundle", str(bundle), "--data", str(data_yaml)]) == 1
     assert reason in capsys.readouterr().err
+
+
+@pytest.fixture
+def held_out(tmp_path, monkeypatch):
+    """Photographs in a folder that nothing here knows: a list file, no groups, one without a label file."""
+    monkeypatch.delenv("WEGEWART_DATA", raising=False)
+    monkeypatch.delenv("WEGEWART_MANIFESTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    folder, smoke = tmp_path / "somewhere" / "held-out", ROOT / "datasets" / "smoke"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    photographs = sorted((smoke / "images" / "val").iterdir())[:4]
+    for number, photograph in enumerate(photographs):
+        shutil.copyfile(photograph, folder / "images" / f"{number}.JPG")
+        if number:
+            label = (smoke / "labels" / "val" / f"{photograph.stem}.txt").read_text()
+            (folder / "labels" / f"{number}.txt").write_text(label)
+    (folder / "held.txt").write_text("".join(f"./images/{number}.JPG\n" for number in range(4)))
+    names = "names: [D00 longitudinal crack, D10 transverse crack, D20 alligator crack, D40 pothole]"
+    (folder / "data.yaml").write_text(f"test: held.txt\n{names}\n")
+    return folder / "data.yaml"
+
+
+def test_the_default_bundle_scores_a_folder_that_nothing_here_knows(held_out, capsys):
+    before = listing(held_out.parent)
+
+    assert main(["evaluate", "--data", "somewhere/held-out/data.yaml", "--split", "test", "--json"]) == 0
+
+    scores = json.loads(capsys.readouterr().out)
+    labels = [path.read_text().split("\n") for path in (held_out.parent / "labels").iterdir()]
+    sizes = sum(scores[f"boxes_{size}"] for size in ("small", "medium", "large"))
+    assert (scores["source"], scores["images"]) == ("held-out test", 4)
+    assert sizes == sum(bool(line) for lines in labels for line in lines) > 0
+    assert 0 <= scores["map50"] <= 1
+    assert scores["resampled"] == {"unit": "images", "units": 4}
+    assert listing(held_out.parent) == before
+
+
+def test_sources_come_from_the_table_and_have_intervals_of_their_own(bundle, tmp_path, capsys):
+    # Ten photographs of the north, all with the damage that is found; ten of the south, half of them.
+    labels = {f"a_{n}": HIT for n in range(10)} | {f"b_{n}": HIT if n % 2 else "" for n in range(10)}
+    data_yaml = write_yolo_set(tmp_path / "roads", {"test": labels})
+    (tmp_path / "roads" / "extra").mkdir()
+    rows = [f"{name}.jpg,{'north' if name[0] == 'a' else 'south'}," for name in labels]
+    (tmp_path / "roads" / "extra" / "groups.csv").write_text("\n".join(["image,source,group", *rows]) + "\n")
+
+    assert main(["evaluate", "--bundle", str(bundle), "--data", str(data_yaml), "--json"]) == 0
+
+    by_source = json.loads(capsys.readouterr().out)["by_source"]
+    assert {name: part["images"] for name, part in by_source.items()} == {"north": 10, "south": 10}
+    assert (by_source["north"]["precision"], by_source["south"]["precision"]) == (1.0, 0.5)
+    assert by_source["north"]["intervals"]["precision"] == [1.0, 1.0]
+    low, high = by_source["south"]["intervals"]["precision"]
+    assert low < 0.5 < high

@@ -14,6 +14,7 @@ from wegewart_training.score import Figures, Scores, figures, recall_at_false_bo
 
 SIZES_PX2 = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, np.inf)}
 """Area of the box in the photograph's own pixels; COCO's limits."""
+LEAST_IMAGES, MOST_SOURCES = 10, 12  # for intervals of a source
 ANY_CLASS = "recall_any_class_at_1_false_box"
 
 
@@ -73,6 +74,14 @@ class Evaluation:
         return {name: scores_of(found, self.codes, row) for row, name in enumerate(names)}
 
     @cached_property
+    def intervals_by_source(self) -> dict[str, dict[str, Interval]]:
+        """95 % intervals of each of the `large_sources`, by draws within it."""
+        return {
+            name: evaluate_images(name, self.model, images, self.codes, self.thresholds).intervals
+            for name, images in large_sources(self.images).items()
+        }
+
+    @cached_property
     def by_size(self) -> dict[str, SizeScores]:
         """Scores of small, medium and large boxes (`SIZES_PX2`)."""
         return {name: self._of_size(*limits) for name, limits in SIZES_PX2.items()}
@@ -100,6 +109,18 @@ class Evaluation:
                 f"boxes_{size}": scores.boxes,
             }
         return flat
+
+
+def large_sources(images: Sequence[ScoredImage]) -> dict[str, list[ScoredImage]]:
+    """Images by source where there are several sources, those of some size only.
+
+    None where there are too many: file names without a pattern make every image a source.
+    """
+    found: dict[str, list[ScoredImage]] = {}
+    for image in images:
+        found.setdefault(image.source, []).append(image)
+    large = {name: part for name, part in sorted(found.items()) if len(part) >= LEAST_IMAGES}
+    return large if 1 < len(found) <= MOST_SOURCES else {}
 
 
 def _between(areas: npt.NDArray[np.float64], least: float, below: float) -> npt.NDArray[np.bool_]:

@@ -22,7 +22,7 @@ from wegewart_inference.model_bundle import (
 from wegewart_training.calibration import fit_temperature, with_temperature
 from wegewart_training.epoch_plan import epoch_rows, trained_seconds
 from wegewart_training.evaluate import card_metrics
-from wegewart_training.evaluation import evaluate_images
+from wegewart_training.evaluation import evaluate_images, large_sources
 from wegewart_training.judged import ScoredImage
 from wegewart_training.onnx_graph import OPSET
 from wegewart_training.recipe import Recipe
@@ -32,7 +32,6 @@ from wegewart_training.validation import Looks, pooled
 
 LICENCE = "AGPL-3.0 (trained from an AGPL-3.0 checkpoint)"
 ALL_VAL = "all val"
-LEAST_IMAGES, MOST_SOURCES = 10, 12  # file names without a pattern would make every image a source
 
 
 @dataclass(frozen=True)
@@ -134,18 +133,9 @@ def _metrics(
     sets: dict[str, Sequence[ScoredImage]] = {ALL_VAL: pooled(looks)} if len(looks) > 1 else {}
     for name, images in looks.items():
         sets[name] = images
-        sets |= {f"{name}, {source}": part for source, part in _by_source(images).items()}
+        sets |= {f"{name}, {source}": part for source, part in large_sources(images).items()}
     metrics = {}
     for name, images in {**sets, **undamaged}.items():
         scored = evaluate_images(name, card.id, images, card.classes, thresholds)
         metrics[name] = card_metrics(scored.flat(), scored.intervals)
     return metrics
-
-
-def _by_source(images: Sequence[ScoredImage]) -> dict[str, list[ScoredImage]]:
-    """Images by their source, where there are several of some size."""
-    found: dict[str, list[ScoredImage]] = {}
-    for image in images:
-        found.setdefault(image.source, []).append(image)
-    large = {name: part for name, part in sorted(found.items()) if len(part) >= LEAST_IMAGES}
-    return large if 1 < len(found) <= MOST_SOURCES else {}

@@ -123,7 +123,10 @@ def json_row(evaluation: Evaluation, comparison: Comparison | None) -> Mapping[s
     row |= {
         "intervals": evaluation.intervals,
         "resampled": {"unit": evaluation.draws.unit, "units": evaluation.draws.units},
-        "by_source": {name: scores.flat() for name, scores in evaluation.by_source.items()},
+        "by_source": {
+            name: {**scores.flat(), "intervals": evaluation.intervals_by_source.get(name)}
+            for name, scores in evaluation.by_source.items()
+        },
         "thresholds": dict(evaluation.thresholds),
     }
     if comparison is not None:
