@@ -18,7 +18,15 @@ import numpy as np
 from reporting import print_heading, print_json, print_table
 from simulation.campaign import PLACES_PER_STREET, Measured, measure
 from simulation.commanded import street_by_command
-from simulation.scoring import GATE95, Rows, averaged, ellipse95_area_m2, horizontal_m, nees
+from simulation.scoring import (
+    GATE95,
+    Rows,
+    averaged,
+    ellipse95_area_m2,
+    horizontal_m,
+    median_interval_m,
+    nees,
+)
 from simulation.setting import GnssSetting, Setting
 from simulation.variants import VARIANTS
 from simulation.world import Array
@@ -176,11 +184,18 @@ def _print_counts(by_sigma: dict[float, Measured]) -> None:
 
 
 def _summary(rows: Rows, method: Method) -> tuple[str, ...]:
-    """Median, 90th percentile, coverage of the 95 % ellipses, mean NEES, number."""
+    """Median with its 95 % interval, 90th percentile, coverage of the 95 % ellipses, mean NEES, number."""
     error_m, squared = method.error_m(rows), nees(method.error_m(rows), method.covariance_m2(rows))
     median_m, p90_m = np.percentile(horizontal_m(error_m), (50, 90))
     inside = (squared <= GATE95).mean()
-    return f"{median_m:.3f}", f"{p90_m:.3f}", f"{inside:.1%}", f"{squared.mean():.2f}", str(len(rows))
+    half_m = median_interval_m(horizontal_m(error_m), rows.place // PLACES_PER_STREET)
+    return (
+        f"{median_m:.3f} ± {half_m:.3f}",
+        f"{p90_m:.3f}",
+        f"{inside:.1%}",
+        f"{squared.mean():.2f}",
+        str(len(rows)),
+    )
 
 
 def _print_commanded(by_sigma: dict[float, Measured], seeds: Sequence[int], folder: Path) -> None:

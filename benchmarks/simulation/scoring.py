@@ -12,6 +12,7 @@ from simulation.world import Array, Truth, Whole, east_north_of
 from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.settings import LocateSettings
 
+BOOTSTRAPS = 200
 GATE95 = 5.991  # 95 % quantile of χ² with two degrees of freedom
 
 
@@ -226,3 +227,18 @@ def averaged(rows: Rows, passes: int) -> Rows:
         cov_gnss_m2=mean(single.cov_gnss_m2) / passes,
         split=single.split[kept],
     )
+
+
+def median_interval_m(values_m: Array, street: Whole) -> float:
+    """Half the 95 % interval of a median, drawing whole streets again: what lies on one shares its errors."""
+    random = np.random.default_rng(1)
+    order = np.argsort(street, kind="stable")
+    grouped = np.split(values_m[order], np.flatnonzero(np.diff(street[order])) + 1)
+    medians_m = [
+        np.median(
+            np.concatenate([grouped[index] for index in random.integers(0, len(grouped), len(grouped))])
+        )
+        for _ in range(BOOTSTRAPS)
+    ]
+    low_m, high_m = np.percentile(medians_m, (2.5, 97.5))
+    return float(high_m - low_m) / 2
