@@ -40,6 +40,7 @@ from wegewart_inference import preprocess
 from wegewart_inference.model_bundle import BundleCard, Head, HeadKind, Suppression, file_sha256, write_card
 from wegewart_training import parity
 from wegewart_training.onnx_graph import export_graph
+from wegewart_training.start_weights import write_start_weights
 
 checkpoint, folder, template, *photographs = sys.argv[1:]
 folder = Path(folder)
@@ -53,6 +54,7 @@ card = card.model_copy(update={"name": "coco", "precision": "fp32", "input_hw": 
 write_card(folder, card)
 frames = list(parity.frames_of_every_shape(cv2.imread(path) for path in photographs))
 seen = parity.checkpoint_sees(Path(checkpoint), card, frames)
+letterbox_for = parity.letterbox_for
 
 def shifted(*arguments):
     from dataclasses import replace
@@ -65,13 +67,17 @@ try:
     refused = ""
 except Exception as error:
     refused = f"{type(error).__name__}: {error}"
-(folder.parent / "seen.pickle").write_bytes(pickle.dumps((seen, refused)))
+parity.letterbox_for = letterbox_for
+weights = folder.parent / "coco-0.1.0.pt"
+write_start_weights(Path(checkpoint), weights, SIDE_PX)
+again = parity.checkpoint_sees(weights, card, frames[:4])
+(folder.parent / "seen.pickle").write_bytes(pickle.dumps((seen, refused, again)))
 """.replace("SIDE_PX", str(SIDE_PX))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Bundle of the checkpoint, frames, what torch sees on them, and how a shared fault was refused."""
+    """Bundle of the checkpoint, frames, what torch sees, how a shared fault was refused, released weights."""
     folder = tmp_path_factory.mktemp("parity") / "coco-0.1.0-fp32"
     folder.mkdir()
     drive = ROOT / "datasets" / "sample-drive" / "pass-1" / "images"
@@ -80,9 +86,9 @@ def made(tmp_path_factory):
     command = [sys.executable, "-c", EXPORT_AND_LOOK, str(CHECKPOINT), str(folder), str(template)]
     done = subprocess.run([*command, *photographs], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    seen, refused = pickle.loads((folder.parent / "seen.pickle").read_bytes())
+    seen, refused, again = pickle.loads((folder.parent / "seen.pickle").read_bytes())
     frames = list(frames_of_every_shape(cv2.imread(path) for path in photographs))
-    return folder, frames, seen, refused
+    return folder, frames, seen, refused, again
 
 
 def variant(made, tmp_path, *, graph=None, **preprocess):
@@ -101,7 +107,7 @@ def variant(made, tmp_path, *, graph=None, **preprocess):
 
 
 def test_a_true_export_sees_what_its_checkpoint_sees_on_every_shape(made):
-    folder, frames, seen, _ = made
+    folder, frames, seen, *_ = made
     parity = check_parity(
         seen, Detector(read_bundle(folder, allow_unsigned=True), threads=2), frames, LIMITS["fp32"]
     )
@@ -142,6 +148,13 @@ def test_a_padding_fault_that_both_sides_share_is_stopped_too(made):
     assert "reaches the graph otherwise than in training" in made[3]
 
 
+def test_released_weights_see_what_the_checkpoint_sees_and_tell_no_folder(made):
+    for before, after in zip(made[2], made[4], strict=False):
+        np.testing.assert_array_equal(after.boxes_px, before.boxes_px)
+        np.testing.assert_array_equal(after.confidences, before.confidences)
+    assert str(ROOT).encode() not in (made[0].parent / "coco-0.1.0.pt").read_bytes()
+
+
 def test_a_wrong_stride_of_one_level_is_stopped(made, tmp_path):
     """Boxes of the coarsest level are scaled by 32; here by 16, as if its stride were the middle level's."""
     graph = onnx.load(str(made[0] / "model.onnx"))
@@ -161,7 +174,7 @@ def test_a_wrong_stride_of_one_level_is_stopped(made, tmp_path):
 
 
 def test_nothing_to_compare_is_no_agreement(made):
-    folder, frames, seen, _ = made
+    folder, frames, seen, *_ = made
     blank = [np.zeros_like(frame) for frame in frames[:1]]
     nothing = [seen[0].only(np.zeros(len(seen[0]), bool))]
     with pytest.raises(ModelMismatch, match="cannot be compared"):
@@ -178,7 +191,7 @@ def test_float16_stays_within_its_own_limits(made, tmp_path):
 
 
 def test_int8_spares_the_head_and_finds_the_same_cars(made, tmp_path):
-    folder, frames, _, _ = made
+    folder, frames, *_ = made
     reference = Detector(read_bundle(folder, allow_unsigned=True), threads=2)
     tensors = [
         np.float32(

@@ -10,9 +10,13 @@ from tests.datasets.yolo_sets import listing, write_yolo_set
 from tests.inference.tiny_models import end2end_answer, write_bundle
 from tests.training.scored_images import CODES, HERE, NOWHERE, THERE, evaluation, image
 
+from wegewart_inference.detector import Detector
+from wegewart_inference.model_bundle import read_bundle
 from wegewart_training.__main__ import main
 from wegewart_training.mistakes import confusion, worst_false_boxes, worst_misses
 from wegewart_training.picture_sheet import EXCERPT_WH, excerpt
+from wegewart_training.report import report_html
+from wegewart_training.sources import evaluation_of
 
 HIT = "3 0.5 0.5 0.5 0.5\n"
 
@@ -52,6 +56,17 @@ def test_the_report_holds_everything_and_asks_nobody(bundle, data_yaml, tmp_path
     assert "b_2.jpg" in page
     assert "missed" in page
     assert (listing(data_yaml.parent), listing(bundle)) == before
+
+
+def test_without_pictures_the_report_shows_no_street(bundle, data_yaml):
+    scored = [evaluation_of(Detector(read_bundle(bundle)), data_yaml, "test")]
+
+    public, whole = (report_html(scored, [], pictures=pictures) for pictures in (False, True))
+
+    assert "Verwechslungen" in public
+    assert "data:image/png" in public
+    assert not re.search(r"data:image/jpeg|b_2\.jpg|Personen", public)
+    assert all(word in whole for word in ("data:image/jpeg", "b_2.jpg", "Personen"))
 
 
 def test_matplotlib_is_imported_for_a_report_alone(bundle, data_yaml, tmp_path):
