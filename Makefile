@@ -18,7 +18,7 @@ DEMO_VENV := .demo/venv/.ready
 DASHBOARD := api/wegewart_api/dashboard/static/built/.ready
 NODE_MODULES := api/dashboard/node_modules/.ready
 DASHBOARD_SOURCES := $(shell find api/dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
-EXTRAS := inference edge api datasets train openvino s3 dev
+EXTRAS := inference edge api datasets train openvino s3 mlflow dev
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_CONFIG := 1
 
