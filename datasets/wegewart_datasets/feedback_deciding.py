@@ -7,7 +7,7 @@ finding is settled once, and every picture gets what lies within it.
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -166,7 +166,7 @@ def _settled(decisions: Sequence[Feedback]) -> list[Finding]:
         else:
             by_finding[decision.about].append(decision)
     findings = [_settled_one(of_finding) for of_finding in by_finding.values()]
-    findings = [_against_others(finding, findings) for finding in findings]
+    findings = _joined([_against_others(finding, findings) for finding in findings])
     for decision in added:
         _add(decision, findings)
     return findings
@@ -205,8 +205,28 @@ def _against_others(finding: Finding, findings: Sequence[Finding]) -> Finding:
     opposite = {State.DAMAGE: State.NO_DAMAGE, State.NO_DAMAGE: State.DAMAGE}.get(finding.state)
     for other in findings:
         if other.state is opposite and other.label == finding.label and _overlap(other, finding.corners_px):
-            return _in_conflict(finding, "the same class in the same place is confirmed and rejected")
+            detail = "the same class in the same place is confirmed and rejected"
+            return replace(finding, state=State.CONFLICT, detail=detail)
     return finding
+
+
+def _joined(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings without those that are a second box over confirmed damage, as after `duplicate`."""
+    kept = [finding for finding in findings if finding.state is not State.OPEN]
+    for finding in findings:
+        if finding.state is not State.OPEN:
+            continue
+        for number, other in enumerate(kept):
+            if (
+                other.state is State.DAMAGE
+                and other.label == finding.label
+                and _overlap(other, finding.corners_px)
+            ):
+                kept[number] = replace(other, decisions=(*other.decisions, *finding.decisions))
+                break
+        else:
+            kept.append(finding)
+    return kept
 
 
 def _add(decision: Feedback, findings: list[Finding]) -> None:
@@ -229,10 +249,6 @@ def _add(decision: Feedback, findings: list[Finding]) -> None:
             findings[number] = Finding(State.CONFLICT, known.label, known.corners_px, joined, detail)
             return
     findings.append(Finding(State.DAMAGE, label, corners, (decision,)))
-
-
-def _in_conflict(finding: Finding, detail: str) -> Finding:
-    return Finding(State.CONFLICT, finding.label, finding.corners_px, finding.decisions, detail)
 
 
 def _overlap(finding: Finding, corners: Corners) -> bool:

@@ -115,6 +115,22 @@ def test_the_second_class_in_one_place_may_be_rejected(office):
     assert Aside.CONFLICT in only(office).aside
 
 
+def test_a_second_box_over_confirmed_damage_may_be_rejected_as_a_duplicate(office):
+    seen = {"observation_id": named("other"), "class_code": "D00", "confidence": 0.3, "box_px": box(MOVED)}
+    office.says("a", "p", "rejected", rejection="duplicate", seen=seen)
+    office.says("b", "p", "confirmed")
+
+    picture = only(office)
+
+    assert labels(picture) == [("D00", HERE)]
+    assert picture.aside == ()
+    assert len(picture.damage[0].finding.decisions) == 2
+
+    office.says("c", "q", "rejected", rejection="duplicate", seen={**seen, "box_px": box(FAR)})
+    office.says("d", "q", "confirmed")
+    assert decided(office)[1].aside == (Aside.OPEN,)
+
+
 def test_damage_known_from_one_cut_of_a_frame_is_in_the_other_cut_as_well(office):
     frame = {"sequence": 7}
     office.says("a", "left", "rejected", rejection="no_damage", **frame)
