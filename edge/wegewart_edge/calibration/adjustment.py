@@ -217,7 +217,6 @@ def _jackknife(rows: Array, residuals: Array, pair_of_row: npt.NDArray[np.int64]
         without = normal - rows[out].T @ rows[out]
         loose = np.diag(without) < 1e-9 * np.diag(normal)  # the moves of pairs that are left out
         without[np.ix_(loose, loose)] = np.eye(int(loose.sum()))
-        gradient = np.where(loose, 0.0, rows[out].T @ residuals[out])
-        shifts.append(np.linalg.solve(without, gradient)[:MOUNT])
+        shifts.append(np.linalg.solve(without, -(rows[~out].T @ residuals[~out]))[:MOUNT])
     spread = np.array(shifts) - np.mean(shifts, axis=0)
     return np.asarray(np.sqrt((len(blocks) - 1) / len(blocks) * (spread**2).sum(axis=0)))
