@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from wegewart_training.epoch_plan import planned_epochs, trained_seconds
+from wegewart_training.epoch_plan import drawn_size_px, planned_epochs, trained_seconds
 from wegewart_training.recipe import TrainerPlan
 
 HOUR = TrainerPlan(416, epochs=10, budget_h=1.0, batch=16, warmup_epochs=1.0, close_mosaic_epochs=1)
@@ -33,3 +33,15 @@ def test_the_clock_of_results_starts_again_with_every_resume(tmp_path):
     (tmp_path / "results.csv").write_text("epoch,time\n1,100\n2,220\n3,90\n4,200\n")
 
     assert trained_seconds(tmp_path) == 220 + 200
+
+
+def test_every_batch_draws_its_size_by_seed_epoch_and_number():
+    plan = replace(HOUR, sizes_px=(320, 416), full_size_epochs=1)
+
+    sizes = [drawn_size_px(plan, 0, 0, 3, batch) for batch in range(1, 101)]
+
+    assert sizes == [drawn_size_px(plan, 0, 0, 3, batch) for batch in range(1, 101)]
+    assert 35 <= sizes.count(320) <= 65
+    assert sizes != [drawn_size_px(plan, 0, 1, 3, batch) for batch in range(1, 101)]
+    assert drawn_size_px(plan, 0, 2, 3, 1) == 416  # the last epoch is at full size
+    assert drawn_size_px(HOUR, 0, 0, 3, 1) == 416

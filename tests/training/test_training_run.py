@@ -5,6 +5,7 @@ Torch is imported in processes of their own: the trainer warns about itself, and
 
 import csv
 import json
+import math
 import os
 import re
 import subprocess
@@ -21,7 +22,7 @@ from wegewart_training.__main__ import main
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ROOT / "datasets" / "smoke"
 CHECKPOINT = ROOT / "training" / "checkpoints" / "yolo26n-coco-dequant.pt"
-TRAIN_IMAGES, VAL_IMAGES, EPOCHS = 16, 20, 2
+TRAIN_IMAGES, VAL_IMAGES, EPOCHS, LEARNING_RATE = 16, 20, 2, 0.001
 
 RECIPE = f"""
 name = "smoke-nano"
@@ -34,12 +35,18 @@ sha256 = "85c7415102326089d2aa81954623d518d2dae56d8f8233d3a70679591d2bf552"
 [data]
 train = [{{ manifest = "few", split = "train" }}]
 val = [{{ manifest = "few", split = "val" }}]
+road_weather = 0.5
 [trainer]
 image_px = 64
 epochs = {EPOCHS}
 batch = 4
+learning_rate = {LEARNING_RATE}
 warmup_epochs = 0.0
 close_mosaic_epochs = 1
+precision = "bf16"
+sizes_px = [32, 64]
+full_size_epochs = 1
+check_every_epochs = 2
 """
 
 MANIFEST = """
@@ -107,6 +114,13 @@ def lay_out(root: Path) -> None:
     (root / "recipe.toml").write_text(RECIPE)
 
 
+def leave_a_row_too_many(results: Path) -> None:
+    """As if the run had been killed between the second epoch's row and its checkpoint."""
+    _, first = results.read_text().splitlines()
+    with results.open("a") as file:
+        file.write(f"2,{first.partition(',')[2]}\n")
+
+
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory):
     root = tmp_path_factory.mktemp("machine")
@@ -114,6 +128,7 @@ def machine(tmp_path_factory):
     before = listing(root / "data")
     train = ("train", "--recipe", "recipe.toml", "--run", "run")
     interrupted = guarded(root, *train, interrupt=True)
+    leave_a_row_too_many(root / "run" / "results.csv")
     resumed = guarded(root, *train)
     export = ("export", "run", "--recipe", "recipe.toml", "--out", "models/smoke-nano-0.0.1-fp32")
     exported = guarded(root, *export)
@@ -132,8 +147,27 @@ def test_the_same_command_goes_on_after_the_last_finished_epoch(machine):
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     record = json.loads((machine.run / "run.json").read_text())
     assert len(record["resumed_with"]) == 1
+    assert record["resumed_after"] == [1]
     assert record["epochs_done"] == EPOCHS
     assert record["finished_at"] is not None
+
+
+def test_a_resumed_run_has_the_learning_rates_of_an_uninterrupted_one(machine):
+    with (machine.run / "results.csv").open(newline="") as file:
+        rates = [float(row["lr/pg0"]) for row in csv.DictReader(file)]
+    cosine = [((1 - math.cos(epoch * math.pi / EPOCHS)) / 2) * (0.01 - 1) + 1 for epoch in range(EPOCHS)]
+    assert rates == pytest.approx([LEARNING_RATE * share for share in cosine], rel=1e-4)
+
+
+def test_the_run_folder_holds_recipe_environment_epochs_and_curves(machine):
+    assert (machine.run / "recipe.toml").read_text() == RECIPE
+    starts = json.loads((machine.run / "environment.json").read_text())
+    assert [start["after_epochs"] for start in starts] == [0, 1]
+    assert any(package.startswith("torch==") for package in starts[1]["packages"])
+    assert starts[0]["cpu"]
+    with (machine.run / "epochs.csv").open(newline="") as file:
+        assert [row["looked_at_val"] for row in csv.DictReader(file)] == ["no", "yes"]
+    assert (machine.run / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_nothing_tries_the_network_or_starts_a_program(machine):

@@ -1,6 +1,7 @@
 """How many epochs a run has done, how long they took, and how many more its budget allows."""
 
 import csv
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,18 @@ def planned_epochs(plan: TrainerPlan, done: int, spent_s: float) -> int:
     if plan.budget_h is None or done == 0:
         return plan.epochs
     return min(max(round(plan.budget_h * 3600 / (spent_s / done)), done), plan.epochs)
+
+
+def drawn_size_px(plan: TrainerPlan, seed: int, epoch: int, epochs: int, batch: int) -> int:
+    """Side at which a batch is trained, drawn by seed, epoch and number: a resumed run draws the same.
+
+    Args:
+        epoch: From 0 on, of `epochs`.
+        batch: Its number within the epoch.
+    """
+    if not plan.sizes_px or epoch >= epochs - plan.full_size_epochs:
+        return plan.image_px
+    return random.Random(f"{seed} {epoch} {batch}").choice(plan.sizes_px)  # noqa: S311
 
 
 def epoch_rows(run: Path) -> list[dict[str, str]]:

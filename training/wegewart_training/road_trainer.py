@@ -1,7 +1,6 @@
 """Ultralytics' trainer with what our recipes ask beyond its settings. Imports torch: import it late."""
 
 import os
-import random
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch import distributed, nn
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import RANK
 
-from wegewart_training.epoch_plan import epoch_rows, planned_epochs, trained_seconds
+from wegewart_training.epoch_plan import drawn_size_px, epoch_rows, planned_epochs, trained_seconds
 from wegewart_training.epoch_table import write_epochs
 from wegewart_training.recipe import TrainerPlan
 
@@ -50,21 +49,15 @@ class RoadTrainer(DetectionTrainer):
             # off; switched on here, that context puts everything back when it ends.
             torch.set_autocast_dtype("cpu", torch.bfloat16)
             torch.set_autocast_enabled("cpu", True)
-        size_px = self._size_px()
         model: Any = self.model
-        if model.training and size_px != batch["img"].shape[-1]:
-            batch["img"] = nn.functional.interpolate(
-                batch["img"], size=(size_px, size_px), mode="bilinear", antialias=True
-            )
+        if model.training:
+            self._batches += 1
+            size_px = drawn_size_px(self.plan, self.args.seed, self.epoch, self.epochs, self._batches)
+            if size_px != batch["img"].shape[-1]:
+                batch["img"] = nn.functional.interpolate(
+                    batch["img"], size=(size_px, size_px), mode="bilinear", antialias=True
+                )
         return batch
-
-    def _size_px(self) -> int:
-        plan = self.plan
-        if not plan.sizes_px or self.epoch >= self.epochs - plan.full_size_epochs:
-            return plan.image_px
-        self._batches += 1
-        draw = random.Random(f"{self.args.seed} {self.epoch} {self._batches}")  # noqa: S311
-        return draw.choice(plan.sizes_px)
 
     def _lay_out(self) -> None:
         """Channels last: a tenth faster in bfloat16 on CPUs; Ultralytics does it on CUDA by itself."""

@@ -54,7 +54,7 @@ def _environment(record: RunRecord) -> Environment:
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
-        platform=platform.platform(),
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
         packages=tuple(sorted(packages)),
     )
@@ -72,4 +72,4 @@ def _cpu() -> str:
     table = Path("/proc/cpuinfo")
     lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+    return next(names, platform.machine())

@@ -21,7 +21,7 @@ def add_train_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     train.add_argument(
         "--mlflow",
         metavar="URI",
-        help="also report to an MLflow server or store: http://…, sqlite:///…, file:… (default: nowhere)",
+        help="also report to an MLflow server or store: http://… or sqlite:///… (default: nowhere)",
     )
     train.set_defaults(command=_train)
 
