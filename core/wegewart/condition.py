@@ -86,8 +86,8 @@ class Condition:
 
     @property
     def band(self) -> Band:
-        """Class of the value."""
-        return band_of(self.value)
+        """Class of the value as it is told: an approximation deserves no second decimal."""
+        return band_of(round(self.value, 1))
 
 
 class Characteristic(BaseModel):

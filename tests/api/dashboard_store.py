@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import cv2
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 from tests.api.office import DEFAULT, Office
 from tests.core.messages import drive_track_fields, observation_fields
 
@@ -23,10 +23,13 @@ from wegewart_api.database.cells import cell_of
 from wegewart_api.database.engine import Database
 from wegewart_api.database.ids import new_id
 from wegewart_api.database.migrate import migrate
+from wegewart_api.defects.seen_ledger import keep_seen
+from wegewart_api.defects.street_seen import SeenPart
 from wegewart_api.intake.evidence_store import EvidenceFolder
+from wegewart_api.intake.messages import PassKey
 from wegewart_api.intake.processing import ProcessPass
 from wegewart_api.settings import Settings
-from wegewart_api.streets.repository import import_streets
+from wegewart_api.streets.repository import import_streets, newest_import
 from wegewart_api.tickets.lifecycle import (
     PROPOSED,
     SYSTEM,
@@ -93,6 +96,9 @@ class Damage:
     photographs: bool = True
     age_days: float = 3.0
     reject_reason: str | None = None
+    street_id: UUID | None = None
+    box_m: tuple[float, float] | None = None
+    """Length and width; without it only the size that counts for the class is known."""
 
 
 def open_office(folder: Path, process_pass: ProcessPass | None = None) -> Office:
@@ -171,10 +177,26 @@ def fill_office(office: Office) -> list[UUID]:
             photographs=number != 4,
             age_days=number * 2.5,
             reject_reason="duplicate" if state == "rejected" else None,
+            box_m=(0.5 * number, 0.3 * number) if number % 3 else None,
         )
         ids.append(add_ticket(office, damage))
     _add_drives(office)
+    _add_seen_streets(office, [place.street_id for place in places if place.street_id])
     return ids
+
+
+def _add_seen_streets(office: Office, street_ids: list[UUID]) -> None:
+    """Let one drive have seen these streets yesterday: every other one whole, the others to two thirds."""
+    tenant = office.tenant(DEFAULT)
+    parts = [
+        SeenPart(street_id, True, 0.0, 0.66 if number % 2 else 1.0)
+        for number, street_id in enumerate(street_ids)
+    ]
+    with office.database.writing() as connection:
+        drive_id = connection.execute(select(tables.drive_pass.c.drive_id).limit(1)).scalar_one()
+        keep_seen(connection, PassKey(tenant, drive_id, BUNDLES[0]), parts, newest_import(connection, tenant))
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        connection.execute(update(tables.street_seen).values(at=yesterday))
 
 
 def _places_along_streets(connection: Connection, tenant_id: UUID) -> list[Damage]:
@@ -187,7 +209,7 @@ def _places_along_streets(connection: Connection, tenant_id: UUID) -> list[Damag
     )
     numbers = {row.street_name: row.house_number for row in found}
     rows = connection.execute(
-        select(tables.street.c.name, tables.street.c.geometry)
+        select(tables.street.c.name, tables.street.c.geometry, tables.street.c.id)
         .where(
             tables.street.c.tenant_id == tenant_id,
             tables.street.c.name.is_not(None),
@@ -197,11 +219,12 @@ def _places_along_streets(connection: Connection, tenant_id: UUID) -> list[Damag
         )
         .order_by(tables.street.c.source_id)
     ).all()
-    by_name = {name: geometry["coordinates"] for name, geometry in rows}
+    by_name = {name: (geometry["coordinates"], street_id) for name, geometry, street_id in rows}
     places = []
-    for name, line in by_name.items():
+    for name, (line, street_id) in by_name.items():
         lon, lat = line[len(line) // 2]
-        places.append(Damage("", lat=lat, lon=lon, street=name, house_number=numbers.get(name)))
+        damage = Damage("", lat=lat, lon=lon, street=name, house_number=numbers.get(name))
+        places.append(replace(damage, street_id=street_id))
     return places
 
 
@@ -209,6 +232,16 @@ def _defect_row(tenant: UUID, defect_id: UUID, damage: Damage, created_at: datet
     others = [code for code in ("D00", "D10", "D20", "D40") if code != damage.class_code]
     measured = {"D40": "width_m", "D20": "area_m2"}.get(damage.class_code, "length_m")
     sizes = {measured: 0.62, measured.replace("_m", "_sigma_m"): 0.06}
+    if damage.box_m:
+        length_m, width_m = damage.box_m
+        sizes = {
+            "length_m": length_m,
+            "length_sigma_m": 0.15 * length_m,
+            "width_m": width_m,
+            "width_sigma_m": 0.08 * width_m,
+            "area_m2": length_m * width_m,
+            "area_sigma_m2": 0.23 * length_m * width_m,
+        }
     return {
         "tenant_id": tenant,
         "id": defect_id,
@@ -232,6 +265,7 @@ def _defect_row(tenant: UUID, defect_id: UUID, damage: Damage, created_at: datet
         "observation_count": damage.sightings,
         "drive_count": damage.sightings,
         "status": "present",
+        "street_id": damage.street_id,
         "street_name": damage.street,
         "house_number": damage.house_number,
         "created_at": created_at,

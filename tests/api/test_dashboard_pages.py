@@ -37,7 +37,7 @@ def dispatcher(office: Office):
     return office.person(Role.DISPATCHER)
 
 
-@pytest.mark.parametrize("path", ["/", "/drives", NO_TICKET])
+@pytest.mark.parametrize("path", ["/", "/drives", "/streets", NO_TICKET])
 def test_who_is_not_logged_in_is_led_to_the_login_and_back(office, path):
     answer = office.anybody().get(path, follow_redirects=False)
     assert answer.status_code == 303

@@ -7,6 +7,7 @@ from string import Formatter
 
 import pytest
 
+from wegewart.condition import Band
 from wegewart.drive import InvalidReason
 from wegewart.severity import SIZED, Basis, Grade, Unknown
 from wegewart_api.auth.principal import Role
@@ -40,6 +41,7 @@ FAMILIES = {
     "chance": {name for _, name in formats.CHANCES},
     "size": {"length", "width", "area"},
     "severity": set(Grade),
+    "band": set(Band),
     "severity.because": set(Unknown),
     "severity.by": set(SIZED),
     "severity.basis": set(Basis),

@@ -17,6 +17,7 @@ WIDTHS_PX = (360, 1280)
 PAGES = {
     "overview": "/",
     "drives": "/drives",
+    "streets": "/streets",
     "missing": "/tickets/01970000-0000-7000-8000-000000000000",
 }
 

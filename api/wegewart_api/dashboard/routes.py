@@ -17,6 +17,8 @@ from wegewart_api.dashboard.marks import one_ticket_marks, ticket_marks
 from wegewart_api.dashboard.overview import PAGE_LENGTH, overview
 from wegewart_api.dashboard.page import PageOf, PublicPageOf, own_path, page_for
 from wegewart_api.dashboard.show_ticket import show_ticket
+from wegewart_api.dashboard.streets_page import MOST_STREETS, segment_marks, streets_view
+from wegewart_api.defects.condition import ConditionLimitsOf, segments_within
 from wegewart_api.errors import NotFound
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -73,6 +75,22 @@ def show_drives(page: PageOf, database: StoreOf, after: After = "") -> Response:
     return page.render("drives.html", view=view, tenant=tenant, section="drives")
 
 
+@router.get("/streets")
+def show_streets(
+    page: PageOf,
+    database: StoreOf,
+    limits: ConditionLimitsOf,
+    start: Annotated[int, Query(ge=0, le=MOST_STREETS)] = 0,
+) -> Response:
+    """Streets with the condition of their segments: approximations."""
+    tenant_id = page.person.tenant_id
+    with database.reading() as connection:
+        segments = segments_within(connection, tenant_id, None, MOST_STREETS, limits, page.now)
+        tenant = repository.tenant_name(connection, tenant_id)
+    view = streets_view(segments, start, limits, page.formats)
+    return page.render("streets.html", view=view, tenant=tenant, section="streets")
+
+
 @router.get("/login")
 def show_login(
     page: PageOf, next_path: Annotated[str, Query(alias="next", max_length=2000)] = "/"
@@ -110,6 +128,17 @@ def marks_of_tickets(
         wanted = TicketFilter(state, class_code, street.strip())
         records = repository.tickets_for_map(connection, who.tenant_id, wanted)
     return _geojson(ticket_marks(records, page.taxonomy, page.words))
+
+
+@marks_router.get("/map/condition.geojson")
+def marks_of_segments(
+    request: Request, who: Asking, settings: SettingsOf, database: StoreOf, limits: ConditionLimitsOf
+) -> JSONResponse:
+    """Lines of all segments with what their popups say."""
+    page = page_for(request, settings, who)
+    with database.reading() as connection:
+        segments = segments_within(connection, who.tenant_id, None, MOST_STREETS, limits, page.now)
+    return _geojson(segment_marks(segments, page.formats))
 
 
 @marks_router.get("/tickets/{ticket_id}/marks.geojson")

@@ -1,13 +1,18 @@
-import type { GeoJSONSource, GeoJSONSourceSpecification, LayerSpecification, Map as MapLibreMap } from "maplibre-gl";
+import type {
+  ExpressionSpecification, GeoJSONSource, GeoJSONSourceSpecification, LayerSpecification, Map as MapLibreMap,
+} from "maplibre-gl";
 import type { Palette } from "./palette";
 
 export const MARKS = "marks";
 const MARK_PX = 30;
+const SEGMENT_WIDTH: ExpressionSpecification = ["interpolate", ["linear"], ["zoom"], 11, 2.5, 15, 6, 18, 12];
+const UNKNOWN_WIDTH: ExpressionSpecification = ["interpolate", ["linear"], ["zoom"], 11, 1, 15, 2, 18, 4];
 
 /** What the server tells about one point; the table shows the same facts. */
 export interface MarkFacts {
   id: string;
-  symbol: string;
+  symbol?: string;
+  band?: string;
   title: string;
   place: string;
   state: string;
@@ -23,6 +28,22 @@ export const emptyMarks: GeoJSONSourceSpecification = {
 /** Layers of the marks: where it may be (95 %), a ring under the chosen one, the class symbol. */
 export function markLayers(palette: Palette): LayerSpecification[] {
   return [
+    {
+      id: "segment-unknown", type: "line", source: MARKS, filter: ["==", ["get", "band"], "unknown"],
+      paint: { "line-color": palette.unknown, "line-width": UNKNOWN_WIDTH, "line-dasharray": [2, 1.5] },
+    },
+    {
+      id: "segment", type: "line", source: MARKS,
+      filter: ["all", ["has", "band"], ["!=", ["get", "band"], "unknown"]],
+      paint: {
+        "line-color": [
+          "match", ["get", "band"],
+          "blue", palette.blue, "dark_green", palette.darkGreen, "light_green", palette.lightGreen,
+          "yellow", palette.yellow, palette.red,
+        ],
+        "line-width": SEGMENT_WIDTH,
+      },
+    },
     {
       id: "mark-area", type: "fill", source: MARKS, filter: ["==", ["geometry-type"], "Polygon"],
       paint: { "fill-color": palette.mark, "fill-opacity": 0.14 },

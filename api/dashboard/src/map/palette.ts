@@ -10,6 +10,12 @@ export interface Palette {
   label: string;
   halo: string;
   mark: string;
+  blue: string;
+  darkGreen: string;
+  lightGreen: string;
+  yellow: string;
+  red: string;
+  unknown: string;
 }
 
 const NAMES: Record<keyof Palette, string> = {
@@ -23,6 +29,12 @@ const NAMES: Record<keyof Palette, string> = {
   label: "--map-label",
   halo: "--map-halo",
   mark: "--map-mark",
+  blue: "--band-blue",
+  darkGreen: "--band-dark-green",
+  lightGreen: "--band-light-green",
+  yellow: "--band-yellow",
+  red: "--band-red",
+  unknown: "--band-unknown",
 };
 
 export function readPalette(holder: HTMLElement): Palette {

@@ -91,7 +91,8 @@ function boundsOf(collection: GeoJSON.FeatureCollection): LngLatBounds | null {
     if (typeof coordinates[0] === "number") bounds.extend(coordinates as [number, number]);
     else coordinates.forEach(extend);
   };
-  for (const feature of collection.features) {
+  const seen = collection.features.filter((feature) => (feature.properties as MarkFacts | null)?.band !== "unknown");
+  for (const feature of seen.length > 0 ? seen : collection.features) { // first what has a value
     if ("coordinates" in feature.geometry) extend(feature.geometry.coordinates);
   }
   return bounds.isEmpty() ? null : bounds;
@@ -123,6 +124,14 @@ function bindMarks(map: MapLibreMap, marks: GeoJSON.FeatureCollection, texts: Ma
     choose(id);
     open(id);
   });
+  for (const layer of ["segment", "segment-unknown"]) {
+    map.on("click", layer, (event) => {
+      const facts = event.features?.[0]?.properties as MarkFacts | undefined;
+      if (facts) popup.setLngLat(event.lngLat).setDOMContent(popupContent(facts, texts)).addTo(map);
+    });
+    map.on("mouseenter", layer, () => { map.getCanvas().style.cursor = "pointer"; });
+    map.on("mouseleave", layer, () => { map.getCanvas().style.cursor = ""; });
+  }
   map.on("mousemove", "mark", (event) => {
     const id = String(event.features?.[0]?.properties["id"] ?? "");
     map.getCanvas().style.cursor = "pointer";
