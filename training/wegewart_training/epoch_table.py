@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from wegewart_training.epoch_plan import epoch_rows, epoch_seconds
 from wegewart_training.recipe import TrainerPlan
@@ -94,6 +95,7 @@ def _lines(axes: Axes, epochs: Sequence[Epoch], names: Sequence[str], title: str
     axes.set_title(title, fontsize=9)
     axes.set_xlabel("Epoche / epoch")
     axes.set_xlim(0.5, epochs[-1].number + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8)
