@@ -59,6 +59,7 @@ def first_card(
     recipe = run.recipe
     codes = shipped_taxonomy(recipe.taxonomy).codes
     ultralytics = run.record.versions["ultralytics"]
+    trained = "trained from random weights" if recipe.from_random_weights else "fine-tuned"
     return BundleCard(
         name=recipe.name,
         version=recipe.version,
@@ -72,7 +73,7 @@ def first_card(
         opset=OPSET,
         thresholds=dict.fromkeys(codes, 0.25),
         thresholds_chosen_on="not chosen yet",
-        origin=f"{recipe.checkpoint.name}, fine-tuned with Ultralytics {ultralytics}",
+        origin=f"{recipe.checkpoint.name}, {trained} with Ultralytics {ultralytics}",
         training=_training(run),
         notes=notes,
         licence=LICENCE,
