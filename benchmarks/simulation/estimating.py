@@ -133,7 +133,8 @@ def drive_through(scene: Scene, number: int, settings: EdgeSettings) -> tuple[li
         with effort.timed("track_s"):
             tracks += lane.tracker.step(sequence, pose, located)
         effort.unplaced += len(places) - len(located)
-    tracks += lane.tracker.close()
+    with effort.timed("track_s"):
+        tracks += lane.tracker.close()
     return [Found.of_track(track) for track in tracks], effort
 
 
