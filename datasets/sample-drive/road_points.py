@@ -57,9 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_sheets(arguments.sheets, images)
     if arguments.picture is not None:
         kept = read_points()
-        _write_picture(
-            arguments.picture, [_crops(number, point, images) for number, point in enumerate(kept)]
-        )
+        crops = [_crops(number, point, images) for number, point in enumerate(kept)]
+        _write_picture(arguments.picture, [cv2.resize(crop, None, fx=0.5, fy=0.5) for crop in crops])
     return 0
 
 

@@ -22,7 +22,7 @@ class PairLimits:
     most_turn_deg: float = 1.5  # between the frames of a pair; 2 m ahead of the rear axle this is 5 cm
     most_pairs: int = 60
     fewest_pairs: int = 10
-    shortest_drive_m: float = 30.0
+    shortest_drive_m: float = 20.0
     crab_deg: float = 0.3  # between heading and course on a straight: crossfall, wind, tyres
 
 
