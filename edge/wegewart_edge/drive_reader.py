@@ -9,6 +9,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -51,6 +52,7 @@ class FramesTable(_Table):
     images: Within | None = None
     video: Within | None = None
     time_sigma_s: float = Field(default=0.02, ge=0, description="of the stamps against the receiver's clock")
+    camera_ahead_s: float = Field(default=0.0, ge=-10, le=10, description="known lead of the stamps over it")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -59,8 +61,22 @@ class FramesTable(_Table):
         return self
 
 
+class MotionClock(StrEnum):
+    """Who stamped motion.csv."""
+
+    RECEIVER = "receiver"
+    CAMERA = "camera"
+
+
+class MotionTable(_Table):
+    """[motion]: what wheels and gyro read."""
+
+    file: Within
+    clock: MotionClock = MotionClock.RECEIVER
+
+
 class GnssTable(_Table):
-    """[gnss]: where the positions are, and where the antenna sat."""
+    """[gnss]: where the positions are (a file, or a folder of photographs), and where the antenna sat."""
 
     file: Within
     antenna_forward_m: float = 0.0
@@ -78,6 +94,7 @@ class DriveFile(_Table):
     datum: Datum
     frames: FramesTable
     gnss: GnssTable
+    motion: MotionTable | None = None
     camera: tuple[Camera, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -121,14 +138,22 @@ class RecordedDrive:
 
     @property
     def gnss_path(self) -> Path:
-        """File of positions."""
+        """File of positions, or folder of photographs that hold them."""
         return self.folder / self.about.gnss.file
 
+    @property
+    def motion_path(self) -> Path | None:
+        """File of wheels and gyro, if the drive has one."""
+        return None if self.about.motion is None else self.folder / self.about.motion.file
+
     def sha256(self) -> str:
-        """Hash over what decides the outcome beside the pictures: drive.toml, frames.csv, positions."""
+        """Hash over what decides the outcome, pictures apart: drive.toml, frames.csv, positions, motion."""
+        positions = sorted(self.gnss_path.iterdir()) if self.gnss_path.is_dir() else [self.gnss_path]
+        motion = [] if self.motion_path is None else [self.motion_path]
         digest = hashlib.sha256()
-        for path in (self.folder / "drive.toml", self.folder / "frames.csv", self.gnss_path):
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        for path in (self.folder / "drive.toml", self.folder / "frames.csv", *positions, *motion):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
 
@@ -216,7 +241,9 @@ def _check_order(entries: list[FrameEntry]) -> None:
 
 
 def _check_files(drive: RecordedDrive, with_images: bool) -> None:
-    missing = [] if drive.gnss_path.is_file() else [drive.about.gnss.file]
+    missing = [] if drive.gnss_path.exists() else [drive.about.gnss.file]
+    if drive.about.motion is not None and not (drive.folder / drive.about.motion.file).is_file():
+        missing.append(drive.about.motion.file)
     table = drive.about.frames
     if with_images and table.video is not None and not (drive.folder / table.video).is_file():
         missing.append(table.video)

@@ -1,36 +1,43 @@
-"""Where the vehicle was and where it headed at any moment of a recorded drive, from the receiver's fixes.
+"""Where the vehicle was and where it headed at any moment of a recorded drive, and how sure that is.
 
-Positions are interpolated between neighbouring fixes; the heading is the receiver's course where it is
-stated and the vehicle moves, else the chord of the driven path. Across a gap that is too long there is
-no pose.
+The fixes of the receiver, and wheels and gyro where the drive has them, go through a Kalman filter forwards
+and a smoother backwards (`smoothing.py`); in between the path is a curve through position and velocity.
+docs/pose.md says what happens while standing, in tunnels, after jumps and at a cold start.
 """
 
-import bisect
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-import numpy.typing as npt
-
 from wegewart.drive import FixType, Pose
 from wegewart.errors import InvalidPositions
 from wegewart.geo import Covariance, LocalPlane
+from wegewart_edge.driven_path import DrivenPath, Moment
 from wegewart_edge.gnss import Fix
+from wegewart_edge.motion import Motion, thinned
+from wegewart_edge.placing import placed_fixes
+from wegewart_edge.receiver_noise import measured_noise
+from wegewart_edge.sensors import LeverArm, MotionAt
 from wegewart_edge.settings import PoseSettings
+from wegewart_edge.smoothing import filtered
 
-Array = npt.NDArray[np.float64]
+__all__ = ["LeverArm", "Trajectory", "VehiclePose", "pose_of", "rounded_covariance"]
 
-VERTEX_SPACING_M = 1.0  # shorter steps of a receiver are its noise, not driven path (u-blox M8: 0.02-0.3 m)
-SHORTEST_CHORD_M = 2.0  # below it the noise of two fixes outweighs the direction between them
-COURSE_FROM_MPS = 2.0  # slower, a course is useless: FORMULAS, sigma_psi = sigma_vel / v
-WORST_HEADING_DEG = 90.0
+logger = logging.getLogger(__name__)
+
+MOTION_SPACING_S = 0.1  # wheels and gyro at 10 Hz: a street's curves are slower
+UNKNOWN_HEADING_DEG = 60.0  # a heading with such a sigma is none
 
 
 @dataclass(frozen=True, slots=True)
 class VehiclePose:
-    """Pose of the vehicle's reference point at one moment."""
+    """Pose of the vehicle's reference point at one moment.
+
+    `cov_gnss` is the covariance of the place. Nearly all of it is the receiver's slowly drifting bias, which
+    the places of a stretch share; what single fixes differ by was taken out.
+    """
 
     captured_at: datetime
     station_m: float
@@ -63,75 +70,61 @@ def rounded_covariance(covariance: Covariance) -> Covariance:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LeverArm:
-    """Of the antenna from the vehicle's reference point."""
-
-    forward_m: float = 0.0
-    right_m: float = 0.0
-
-
 class Trajectory:
     """The driven path of one recorded drive."""
 
-    def __init__(self, fixes: Sequence[Fix], lever: LeverArm, settings: PoseSettings) -> None:
-        """Take the fixes that have a position.
+    def __init__(
+        self,
+        fixes: Sequence[Fix],
+        lever: LeverArm,
+        settings: PoseSettings,
+        motion: Sequence[Motion] = (),
+        camera_ahead_s: float = 0.0,
+    ) -> None:
+        """Take the fixes that have a position, and what wheels and gyro read.
 
+        Args:
+            motion: On the receiver's clock.
+            camera_ahead_s: What the clock of the moments that will be asked for is ahead of the receiver's.
         Raises:
-            InvalidPositions: If fewer than two are left.
+            InvalidPositions: If fewer than two fixes are left.
         """
-        self._fixes = [fix for fix in fixes if fix.fix is not FixType.NONE]
-        if len(self._fixes) < 2:
+        usable = [fix for fix in fixes if fix.fix is not FixType.NONE]
+        if len(usable) < 2:
             raise InvalidPositions(
-                f"only {len(self._fixes)} of {len(fixes)} positions have a fix: at least two are needed"
+                f"only {len(usable)} of {len(fixes)} positions have a fix: at least two are needed"
             )
-        self._lever = lever
         self._settings = settings
-        self._start = self._fixes[0].captured_at
-        self._time_s = np.array([self._seconds(fix.captured_at) for fix in self._fixes])
-        self._path = _driven_path(self._fixes, self._time_s)
+        self._start = usable[0].captured_at
+        self._camera_ahead_s = camera_ahead_s
+        placed = placed_fixes(usable)
+        readings = self._readings(motion)
+        self.noise = measured_noise(placed, readings, settings, lever)
+        """What the receiver's fixes were found to differ by."""
+        stretches, _ = filtered(placed, readings, settings, lever, self.noise)
+        self._path = DrivenPath(stretches, settings)
+        self.fixes_left_out = sum(stretch.left_out for stretch in stretches)
+        """Fixes beyond the filter's gate."""
+        if self.fixes_left_out:
+            logger.info("%d of %d fixes left out as outliers", self.fixes_left_out, len(usable))
 
     @property
     def length_m(self) -> float:
         """Driven path length from the first fix to the last."""
-        return float(self._path.station_m[-1])
+        return self._path.length_m
 
     def station_at(self, moment: datetime) -> float:
-        """Driven path length at a moment; within a gap along the straight line across it."""
-        return float(np.interp(self._seconds(moment), self._path.time_s, self._path.station_m))
+        """Driven path length at a moment; within a gap along the estimated way across it."""
+        return self._path.station_m(self._seconds(moment) - self._camera_ahead_s)
 
     def at(self, moment: datetime) -> VehiclePose | None:
         """Pose at a moment; None where it is not known.
 
-        Not known: between two fixes more than `max_gap_s` apart, further than `max_extrapolation_s`
-        before the first or after the last, and while the vehicle has not moved at all yet.
+        Not known: further than `max_extrapolation_s` from any reading, where dead reckoning has added more
+        than `max_drift_m` of sigma, and while the vehicle has not moved at all yet.
         """
-        pair = self._bracket(moment)
-        if pair is None:
-            return None
-        before, after, share = pair
-        station_m = self.station_at(moment)
-        speed_mps = self._speed_mps(before, after, share, self._seconds(moment))
-        heading = self._heading(before, after, share, station_m, speed_mps)
-        if heading is None:
-            return None
-        heading_deg, heading_sigma_deg = heading
-        lat, lon = self._reference_point(before, after, share, heading_deg)
-        return VehiclePose(
-            captured_at=moment,
-            station_m=station_m,
-            lat=lat,
-            lon=lon,
-            heading_deg=heading_deg,
-            heading_sigma_deg=heading_sigma_deg,
-            speed_mps=speed_mps,
-            cov_gnss=Covariance(
-                max(before.sigma_east_m, after.sigma_east_m) ** 2,
-                0.0,
-                max(before.sigma_north_m, after.sigma_north_m) ** 2,
-            ),
-            fix=before.fix if share < 0.5 else after.fix,
-        )
+        at = self._path.at(self._seconds(moment) - self._camera_ahead_s)
+        return None if at is None else pose_of(at, moment, self._settings)
 
     def drift_variance_m2(self, cov_gnss: Covariance, driven_m: float) -> float:
         """Variance per axis of the change of the receiver's bias along a driven length.
@@ -146,95 +139,33 @@ class Trajectory:
     def _seconds(self, moment: datetime) -> float:
         return (moment - self._start).total_seconds()
 
-    def _bracket(self, moment: datetime) -> tuple[Fix, Fix, float] | None:
-        """The fixes around a moment and how far between them it lies (0 to 1, beyond at the ends)."""
-        at_s = self._seconds(moment)
-        over_s = max(self._time_s[0] - at_s, at_s - self._time_s[-1], 0.0)
-        if over_s > self._settings.max_extrapolation_s:
-            return None
-        right = bisect.bisect_right(self._time_s, at_s)
-        left = min(max(right - 1, 0), len(self._fixes) - 2)
-        span_s = float(self._time_s[left + 1] - self._time_s[left])
-        share = (at_s - float(self._time_s[left])) / span_s
-        if span_s > self._settings.max_gap_s and 0 < share < 1:
-            return None
-        if span_s > self._settings.max_gap_s and over_s > 0:
-            return None
-        return self._fixes[left], self._fixes[left + 1], share
-
-    def _speed_mps(self, before: Fix, after: Fix, share: float, at_s: float) -> float:
-        if before.speed_mps is not None and after.speed_mps is not None:
-            return max(before.speed_mps + share * (after.speed_mps - before.speed_mps), 0.0)
-        around_s = np.clip([at_s - 1.0, at_s + 1.0], self._time_s[0], self._time_s[-1])
-        stations_m = np.interp(around_s, self._path.time_s, self._path.station_m)
-        return float((stations_m[1] - stations_m[0]) / max(around_s[1] - around_s[0], 1e-3))
-
-    def _heading(
-        self, before: Fix, after: Fix, share: float, station_m: float, speed_mps: float
-    ) -> tuple[float, float] | None:
-        """Heading and its sigma in degrees: stated course while moving, else the path's chord."""
-        nearer = before if share < 0.5 else after
-        if before.heading_deg is not None and after.heading_deg is not None:
-            turn_deg = (after.heading_deg - before.heading_deg + 180.0) % 360.0 - 180.0
-            heading_deg = (before.heading_deg + share * turn_deg) % 360.0
-            if nearer.heading_sigma_deg is not None:
-                return heading_deg, nearer.heading_sigma_deg
-            if speed_mps > COURSE_FROM_MPS:
-                sigma_rad = self._settings.course_velocity_sigma_mps / speed_mps
-                return heading_deg, math.degrees(sigma_rad)
-        return self._chord_heading(nearer, station_m)
-
-    def _chord_heading(self, nearer: Fix, station_m: float) -> tuple[float, float] | None:
-        window_m = self._settings.heading_window_m
-        path = self._path
-        ends_m = np.clip([station_m - window_m, station_m + window_m], 0.0, path.station_m[-1])
-        east_m, north_m = path.at(ends_m)
-        chord_m = math.hypot(east_m[1] - east_m[0], north_m[1] - north_m[0])
-        if chord_m < SHORTEST_CHORD_M:
-            return None
-        heading_deg = math.degrees(math.atan2(east_m[1] - east_m[0], north_m[1] - north_m[0])) % 360.0
-        cov_gnss = Covariance(nearer.sigma_east_m**2, 0.0, nearer.sigma_north_m**2)
-        sigma_m = math.sqrt(self.drift_variance_m2(cov_gnss, float(ends_m[1] - ends_m[0])))
-        return heading_deg, min(math.degrees(math.atan2(sigma_m, chord_m)), WORST_HEADING_DEG)
-
-    def _reference_point(
-        self, before: Fix, after: Fix, share: float, heading_deg: float
-    ) -> tuple[float, float]:
-        """Latitude and longitude of the reference point: the antenna's, less its lever arm."""
-        plane = LocalPlane(before.lat, before.lon)
-        east_m, north_m = plane.east_north_m(after.lat, after.lon)
-        sin, cos = math.sin(math.radians(heading_deg)), math.cos(math.radians(heading_deg))
-        arm_east_m = self._lever.forward_m * sin + self._lever.right_m * cos
-        arm_north_m = self._lever.forward_m * cos - self._lever.right_m * sin
-        return plane.lat_lon(share * east_m - arm_east_m, share * north_m - arm_north_m)
+    def _readings(self, motion: Sequence[Motion]) -> list[MotionAt]:
+        return [
+            MotionAt(
+                self._seconds(reading.captured_at),
+                reading.speed_mps,
+                None if reading.yaw_rate_dps is None else math.radians(reading.yaw_rate_dps),
+            )
+            for reading in thinned(motion, MOTION_SPACING_S)
+        ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """Vertices of the driven path, at least a metre apart; metres east and north of the first."""
-
-    time_s: Array
-    station_m: Array
-    east_m: Array
-    north_m: Array
-
-    def at(self, station_m: Array) -> tuple[Array, Array]:
-        return (
-            np.interp(station_m, self.station_m, self.east_m),
-            np.interp(station_m, self.station_m, self.north_m),
-        )
-
-
-def _driven_path(fixes: Sequence[Fix], time_s: Array) -> _Path:
-    """Path without the noise of a standing receiver, unrolled step by step so that its scale stays true."""
-    vertices = [(float(time_s[0]), 0.0, 0.0, 0.0)]
-    last = fixes[0]
-    for fix, at_s in zip(fixes[1:], time_s[1:], strict=True):
-        east_m, north_m = LocalPlane(last.lat, last.lon).east_north_m(fix.lat, fix.lon)
-        step_m = math.hypot(east_m, north_m)
-        if step_m < VERTEX_SPACING_M and fix is not fixes[-1]:
-            continue
-        _, station_m, path_east_m, path_north_m = vertices[-1]
-        vertices.append((float(at_s), station_m + step_m, path_east_m + east_m, path_north_m + north_m))
-        last = fix
-    return _Path(*(np.array(column) for column in zip(*vertices, strict=True)))
+def pose_of(at: Moment, captured_at: datetime, settings: PoseSettings) -> VehiclePose | None:
+    """The path's moment as a pose; None where heading or place are not known well enough."""
+    if math.degrees(at.heading_sigma_rad) > UNKNOWN_HEADING_DEG or at.drift_m > settings.max_drift_m:
+        return None
+    anchor = at.nearest
+    lat, lon = LocalPlane(anchor.fix.lat, anchor.fix.lon).lat_lon(
+        at.east_m - anchor.east_m, at.north_m - anchor.north_m
+    )
+    return VehiclePose(
+        captured_at=captured_at,
+        station_m=at.station_m,
+        lat=lat,
+        lon=lon,
+        heading_deg=math.degrees(at.heading_rad) % 360.0,
+        heading_sigma_deg=math.degrees(at.heading_sigma_rad),
+        speed_mps=abs(at.speed_mps),
+        cov_gnss=at.covariance,
+        fix=FixType.DEAD_RECKONING if at.reckoned else anchor.fix.fix,
+    )

@@ -63,14 +63,24 @@ class GateSettings(Section):
 
 
 class PoseSettings(Section):
-    """How positions become poses."""
+    """How positions, wheels and gyro become poses."""
 
-    max_gap_s: Positive = 3.0
+    max_gap_s: Positive = 60.0
+    max_drift_m: Positive = 3.0
     max_extrapolation_s: NotNegative = 0.3
-    heading_window_m: Positive = 10.0
     bias_correlation_m: Positive = 750.0
+    bias_correlation_s: Positive = 1800.0
     noise_floor_m: Positive = 0.02
     course_velocity_sigma_mps: Positive = 0.05
+    wheel_speed_sigma_mps: Positive = 0.1
+    wheel_scale_sigma: Positive = 0.02
+    gyro_sigma_dps: Positive = 0.3
+    gyro_bias_sigma_dps: Positive = 1.0
+    acceleration_sigma_mps2: Positive = 1.0
+    side_acceleration_sigma_mps2: Positive = 1.0
+    outlier_gate: Positive = 13.8
+    jump_after_s: Positive = 2.0
+    live_lag_s: Positive = 2.0
 
 
 class LocateSettings(Section):
@@ -85,13 +95,17 @@ class LocateSettings(Section):
     horizon_sigmas: NotNegative = 3.0
     frame_edge_px: NotNegative = 2.0
     cut_sigma_m: Positive = 1.0
+    middle_share: float = Field(default=0.5, ge=0, le=1)
+    middle_share_sigma: NotNegative = 0.3
 
 
 class TrackSettings(Section):
     """How looks become one damage."""
 
-    gate: Positive = 9.21
+    gate: Positive = 13.8
     class_change_cost: NotNegative = 4.0
+    first_looks: int = Field(default=60, ge=1)
+    first_frames: int = Field(default=200, ge=1)
     forget_after_m: Positive = 30.0
     max_active: int = Field(default=500, ge=1)
 
