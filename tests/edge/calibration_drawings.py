@@ -8,7 +8,7 @@ import numpy as np
 from wegewart_edge.calibration.boards import Charuco, Checkerboard
 from wegewart_edge.calibration.intrinsics import camera_matrix
 
-FINER = 3  # drawn so many times larger and averaged, as a sensor averages
+FINER = 2  # drawn so many times larger and averaged, as a sensor averages
 
 
 def checkerboard_picture(board: Checkerboard, pixels_per_square: int = 60) -> np.ndarray:
