@@ -72,6 +72,8 @@ class Severity:
     counts: Measured
     basis: Basis
     source: str
+    recalled: bool
+    """Whether the limits are from memory and not yet checked against their source."""
 
     @property
     def likeliest(self) -> Grade:
@@ -226,7 +228,7 @@ def severity_of(class_code: str, extent: Extent, table: SeverityTable) -> Severi
         return Unknown.NO_SIZE
     low, medium, high = _chances(counted, limits.steps)
     source = table.source if limits.basis is Basis.STANDARD else table.id
-    return Severity(low, medium, high, counted, limits.counts, limits.basis, source)
+    return Severity(low, medium, high, counted, limits.counts, limits.basis, source, limits.recalled)
 
 
 def counted_size(extent: Extent, limits: ClassLimits) -> Measure | None:

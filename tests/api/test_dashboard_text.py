@@ -44,7 +44,7 @@ FAMILIES = {
     "band": set(Band),
     "severity.because": set(Unknown),
     "severity.by": set(SIZED),
-    "severity.basis": set(Basis),
+    "severity.basis": {*Basis, "recalled"},
     "map": set(page.MAP_TEXTS.values()),
     "error": {f"{status}.{part}" for status in errors.TOLD for part in ("title", "help")},
     "setup": {"name", "email"},

@@ -45,6 +45,7 @@ def test_a_defect_and_its_ticket_tell_their_severity_with_what_it_stands_on(offi
     assert severity["size"] == {"value": 0.31, "sigma": 0.08}
     assert (severity["counts"], severity["basis"], severity["source"]) == ("width", "standard", "ASTM D6433")
     assert severity["unknown_reason"] is None
+    assert severity["recalled"] is True
     ticket = reader.get(f"{API}/tickets/{ticket_id}").json()
     assert ticket["severity"] == ticket["defects"][0]["severity"] == severity
     assert reader.get(f"{API}/tickets").json()["tickets"][0]["severity"] == severity
@@ -66,8 +67,11 @@ def test_a_defect_without_the_size_that_counts_is_of_unknown_severity(office: Of
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("de", ("Schwere", "gering", "mittel", "hoch", "Nach der Breite allein, ohne Tiefe: 0,31")),
-        ("en", ("Severity", "low", "medium", "high", "By width alone, without a depth: 0.31")),
+        (
+            "de",
+            ("Schwere", "gering", "mittel", "hoch", "Nach der Breite allein, ohne Tiefe: 0,31", "noch nicht"),
+        ),
+        ("en", ("Severity", "low", "medium", "high", "By width alone, without a depth: 0.31", "not checked")),
     ],
 )
 def test_the_tickets_page_tells_severity_in_words(

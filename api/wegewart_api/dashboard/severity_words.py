@@ -35,7 +35,7 @@ def severity_fact(defect: DefectRecord, limits: SeverityTable, formats: Formats)
     note = words(
         f"severity.by.{found.counts}",
         size=formats.size(found.counted.size, found.counted.sigma, unit),
-        basis=words(f"severity.basis.{found.basis}", source=found.source),
+        basis=words(f"severity.basis.{'recalled' if found.recalled else found.basis}", source=found.source),
     )
     return SeverityFact(
         [GradeChance(words.of("severity", grade), chance) for grade, chance in chances.items()], note

@@ -47,6 +47,7 @@ class SeverityAnswer(BaseModel):
     )
     basis: Basis | None = Field(description="whether the limits follow a standard or are an assumption")
     source: str | None = Field(description="that standard, or the table that assumes")
+    recalled: bool | None = Field(description="limits from memory, not checked against the source yet")
 
 
 def severity_limits(settings: Settings, taxonomy: Taxonomy) -> SeverityTable:
@@ -95,6 +96,7 @@ def severity_answer(found: Severity | Unknown) -> SeverityAnswer:
         size=Size(value=found.counted.size, sigma=found.counted.sigma),
         basis=found.basis,
         source=found.source,
+        recalled=found.recalled,
     )
 
 
