@@ -80,6 +80,15 @@ def _parser() -> argparse.ArgumentParser:
     locate.add_argument(
         "--track", type=Path, metavar="JSON", help="write the drive's track there, for the office"
     )
+    locate.add_argument(
+        "--no-place", type=Path, metavar="CSV", help="list the boxes that gave no place there, and why"
+    )
+    locate.add_argument(
+        "--tilts",
+        type=Path,
+        metavar="CSV",
+        help="write the camera's tilt in each frame there, with its sigma",
+    )
     locate.set_defaults(command=_locate)
 
     add_calibrate(commands)
@@ -131,7 +140,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 def _locate(arguments: argparse.Namespace) -> int:
     from wegewart_edge.replay import locate_given
-    from wegewart_edge.report import tally_lines
+    from wegewart_edge.report import no_place_table, tally_lines, tilt_table
 
     lines: list[str] = []
     located = locate_given(
@@ -144,6 +153,10 @@ def _locate(arguments: argparse.Namespace) -> int:
     arguments.out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if arguments.track is not None:
         arguments.track.write_text(f"{located.track.model_dump_json()}\n", encoding="utf-8")
+    if arguments.no_place is not None:
+        arguments.no_place.write_text(no_place_table(located), encoding="utf-8")
+    if arguments.tilts is not None:
+        arguments.tilts.write_text(tilt_table(located), encoding="utf-8")
     for line in tally_lines(located.tally):
         print(line, file=sys.stderr)
     return 0

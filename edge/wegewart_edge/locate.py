@@ -1,4 +1,4 @@
-"""From boxes in an image to places and sizes on the road, each with its covariance.
+"""From boxes in an image to places and sizes on the road, each with what makes it uncertain.
 
 A flat road and a calibrated camera; docs/frames.md has the formulas. What all looks of a drive have in
 common (mount, heading, clock) is kept apart from what is new with each look, so that the mean of many looks
@@ -6,18 +6,22 @@ does not claim more than it knows. The receiver's covariance is not part of it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from wegewart_edge.pose import VehiclePose
-from wegewart_edge.road_camera import GroundPoints, RoadCamera
+from wegewart_edge.road_camera import RoadCamera, Sights
+from wegewart_edge.size import Size, measured
 
 Array = npt.NDArray[np.float64]
 
-UNKNOWN_LENGTH_FROM = 3.0  # times far_m: a far end seen beyond it has a sigma larger than the damage
+ERRORS = ("height", "tilt", "roll", "yaw", "heading", "middle")  # columns of Located.by_error
+HEIGHT, TILT, ROLL, YAW, HEADING, MIDDLE = range(len(ERRORS))
 
 
 class NoPlace(StrEnum):
@@ -25,59 +29,136 @@ class NoPlace(StrEnum):
 
     NEAR_HORIZON = "near_horizon"
     TOO_FAR = "too_far"
+    CUT_BELOW = "cut_below"
+    CUT_ASIDE = "cut_aside"
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Extent on the road, each with its sigma: across and along the driving direction, and the box's area.
+@dataclass(frozen=True)
+class Scene:
+    """Who looked, from where: what the places of one frame refer to."""
 
-    `length_m` is None where the far end cannot be placed.
-    """
+    camera: RoadCamera
+    pose: VehiclePose
+    time_sigma_s: float
 
-    width_m: float
-    width_sigma_m: float
-    length_m: float | None = None
-    length_sigma_m: float | None = None
-    area_m2: float | None = None
-    area_sigma_m2: float | None = None
+    @cached_property
+    def viewing_deg(self) -> float:
+        """Direction in which the middle of the image looks, clockwise from north."""
+        return self.pose.heading_deg + self.camera.camera.mount.yaw_right_deg
+
+    @cached_property
+    def error_sigmas(self) -> Array:
+        """Sigmas (6,) of the errors in `ERRORS`, before anything was learnt from the drive."""
+        return error_sigmas(self.camera, self.pose.heading_sigma_deg)
+
+    def east_north(self, slopes: Array) -> tuple[Array, Array]:
+        """Metres east and north of the reference point where slopes meet the road, and the derivative."""
+        mount = self.camera.camera.mount
+        fall, right = slopes
+        ahead_m = mount.height_m / fall
+        by_slopes = np.array([[-ahead_m / fall, 0.0], [-ahead_m * right / fall, ahead_m]])
+        foot = east_north_from(self.pose.heading_deg) @ [mount.forward_m, mount.right_m]
+        turn = east_north_from(self.viewing_deg)
+        return foot + turn @ [ahead_m, ahead_m * right], turn @ by_slopes
+
+    def clock_column(self) -> Array:
+        """How the sigma of the frames' stamps moves a place, metres east and north."""
+        column: Array = east_north_from(self.pose.heading_deg)[:, 0] * self.pose.speed_mps * self.time_sigma_s
+        return column
 
 
 @dataclass(frozen=True)
 class Located:
-    """One box on the road, relative to the vehicle and in metres east and north of it.
+    """One box on the road, relative to the vehicle.
 
-    `own` and `shared` belong to the position: `own` is the 2×2 covariance of what is new with each look
-    (pixel, pitch, cut edges), `shared` the (2, 6) columns of what all looks have in common: height, tilt,
-    roll, yaw, heading, clock. `drawing` (2, 2) is how loosely the looker draws the edges of such a box; it
-    repeats from look to look, so it neither averages out nor widens the gate between frames.
+    `slopes` (fall and way to the right per metre ahead, `Sights`) are what was read; the place follows from
+    them. `noise` is their covariance (2, 2) from the pixel; `by_error` (2, 6) what the errors that looks
+    share add to them, per unit: relative height, tilt, roll, yaw and heading in radians, and how far beyond
+    the near end the box's middle lies (0: only the near edge bounds the box, 1: the whole outline does).
     """
 
     number: int
     class_code: str
     confidence: float
     box_px: tuple[float, float, float, float]
+    scene: Scene
+    slopes: Array
+    noise: Array
+    by_error: Array
     forward_m: float
     right_m: float
     distance_m: float
-    east_m: float
-    north_m: float
-    own: Array
-    shared: Array
-    drawing: Array
+    width_m: float
+    length_m: float
+    edge_share: float
     cut_bottom: bool
     cut_side: bool
-    size: Size
 
     @property
     def cut(self) -> bool:
-        """Whether the frame's edge cuts the box: its place is a mere bound."""
+        """Whether the frame's edge cuts the box: it has no place, it only goes on with a known one."""
         return self.cut_bottom or self.cut_side
 
     @property
+    def no_place(self) -> NoPlace | None:
+        """Why this box alone gives no place."""
+        if self.cut_bottom:
+            return NoPlace.CUT_BELOW
+        return NoPlace.CUT_ASIDE if self.cut_side else None
+
+    @cached_property
+    def east_m(self) -> float:
+        """Metres east of the vehicle's reference point."""
+        return float(self.scene.east_north(self.slopes)[0][0])
+
+    @cached_property
+    def north_m(self) -> float:
+        """Metres north of the vehicle's reference point."""
+        return float(self.scene.east_north(self.slopes)[0][1])
+
+    @property
+    def own(self) -> Array:
+        """Covariance (2, 2) of what is new with this look: pixel, slope and pitching; m², east and north."""
+        turn = self._east_north_by_slopes
+        slope = math.radians(self.scene.camera.settings.slope_sigma_deg) * self.by_error[:, TILT]
+        own: Array = turn @ (self.noise + np.outer(slope, slope)) @ turn.T
+        return own
+
+    @property
+    def shared(self) -> Array:
+        """Columns (2, 7), metres east and north: the errors of `ERRORS` and the clock, times their sigmas."""
+        columns = self._east_north_by_slopes @ -self.by_error * self.scene.error_sigmas
+        return np.column_stack([columns, self.scene.clock_column()])
+
+    @property
+    def drawing(self) -> Array:
+        """Covariance (2, 2) of how loosely the looker draws such a box.
+
+        It repeats from look to look: it neither averages out nor widens the gate between frames.
+        """
+        x1, y1, x2, y2 = self.box_px
+        pixel_sigma_px = self.scene.camera.settings.pixel_sigma_px
+        by_pixel = self._east_north_by_slopes @ np.linalg.cholesky(self.noise) / pixel_sigma_px
+        columns = by_pixel * (self.edge_share * np.array([x2 - x1, y2 - y1]))[::-1]
+        drawing: Array = columns @ columns.T
+        return drawing
+
+    @property
     def covariance(self) -> Array:
-        """Covariance of the position, (2, 2), east and north, without the receiver's."""
+        """Covariance (2, 2) of the place from this look alone, without the receiver's; m², east and north."""
         total: Array = self.own + self.shared @ self.shared.T
         return total
+
+    @property
+    def size(self) -> Size:
+        """Extent on the road if the camera looks as its mount says."""
+        mount, settings = self.scene.camera.camera.mount, self.scene.camera.settings
+        tilt_sigma_deg = math.hypot(mount.tilt_sigma_deg, settings.slope_sigma_deg)
+        return measured(self.box_px, self.edge_share, self.scene.camera, 0.0, math.radians(tilt_sigma_deg))
+
+    @property
+    def _east_north_by_slopes(self) -> Array:
+        return self.scene.east_north(self.slopes)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,142 +186,133 @@ class Sightings:
 def locate(
     sightings: Sightings, camera: RoadCamera, pose: VehiclePose, time_sigma_s: float
 ) -> list[Located | Unplaced]:
-    """Places of boxes: the bottom middle of each, in metres east and north of the reference point."""
-    if not len(sightings.boxes_px):
+    """Places of boxes: the bottom middle of each, in metres east and north of the reference point.
+
+    A box that the frame's edge cuts comes back too, marked as `cut`: where it goes on is not seen.
+    """
+    count = len(sightings.boxes_px)
+    if not count:
         return []
-    corners = _Corners.of(sightings.boxes_px, camera)
+    boxes_px = np.asarray(sightings.boxes_px, float)
+    sights, corners = _sights(boxes_px, camera)
+    extents_m = _extents_m(sights.slopes, corners, camera)
+    places_m = _places_m(sights.slopes, camera)
+    unplaced = _without_a_place(sights.slopes, places_m, camera)
+    cuts = _cuts(boxes_px, camera)
+    noise = _pixel_noise(sights, camera)
+    by_error, slopes = _with_middles(sights, corners, camera.settings.middle_share)
+    scene = Scene(camera, pose, time_sigma_s)
+    rows = zip(boxes_px.tolist(), places_m.tolist(), extents_m.tolist(), cuts.tolist(), strict=True)
     return [
-        _located(number, sightings, camera, pose, time_sigma_s, corners)
-        for number in range(len(sightings.boxes_px))
+        Unplaced(number, reason)
+        if (reason := unplaced[number]) is not None
+        else Located(
+            number=number,
+            class_code=sightings.class_codes[number],
+            confidence=sightings.confidences[number],
+            box_px=tuple(box_px),
+            scene=scene,
+            slopes=slopes[number],
+            noise=noise[number],
+            by_error=by_error[number],
+            forward_m=place_m[0],
+            right_m=place_m[1],
+            distance_m=place_m[2],
+            width_m=extent_m[0],
+            length_m=extent_m[1],
+            edge_share=sightings.edge_share,
+            cut_bottom=cut[0],
+            cut_side=cut[1],
+        )
+        for number, (box_px, place_m, extent_m, cut) in enumerate(rows)
     ]
 
 
-@dataclass(frozen=True)
-class _Corners:
-    """Road points of the box's bottom middle, top middle, bottom left and bottom right, each (N, 2)."""
-
-    bottom: GroundPoints
-    top: GroundPoints
-    left: GroundPoints
-    right: GroundPoints
-
-    @classmethod
-    def of(cls, boxes_px: Array, camera: RoadCamera) -> "_Corners":
-        x1, y1, x2, y2 = boxes_px.T
-        middle = (x1 + x2) / 2
-        points = ((middle, y2), (middle, y1), (x1, y2), (x2, y2))
-        return cls(*(camera.ground(np.column_stack(point)) for point in points))
+def error_sigmas(camera: RoadCamera, heading_sigma_deg: float) -> Array:
+    """Sigmas (6,) of the errors in `ERRORS`, as mount and settings state them."""
+    mount = camera.camera.mount
+    degrees = (mount.tilt_sigma_deg, mount.roll_sigma_deg, mount.yaw_sigma_deg, heading_sigma_deg)
+    height = mount.height_sigma_m / mount.height_m
+    return np.array([height, *np.radians(degrees), camera.settings.middle_share_sigma])
 
 
-def _located(
-    number: int,
-    sightings: Sightings,
-    camera: RoadCamera,
-    pose: VehiclePose,
-    time_sigma_s: float,
-    corners: _Corners,
-) -> Located | Unplaced:
-    bottom = corners.bottom
-    reason = _no_place(number, camera, bottom)
-    if reason is not None:
-        return Unplaced(number, reason)
-    x1, y1, x2, y2 = (float(value) for value in sightings.boxes_px[number])
-    size = _size(number, camera, corners)
-    own, shared = _position_errors(number, bottom, pose, time_sigma_s)
-    cut_bottom, cut_side = _cut((x1, y1, x2, y2), camera)
-    if cut_bottom:  # the near end lies somewhere below the frame's edge
-        own[0, 0] += camera.settings.cut_sigma_m**2
-    if cut_side:  # the middle lies somewhere beyond it
-        own[1, 1] += (size.width_m / 2) ** 2
-    turn = _east_north_from_vehicle(pose.heading_deg)
-    east_m, north_m = turn @ bottom.points_m[number]
-    return Located(
-        number=number,
-        class_code=sightings.class_codes[number],
-        confidence=sightings.confidences[number],
-        box_px=(x1, y1, x2, y2),
-        forward_m=float(bottom.points_m[number, 0]),
-        right_m=float(bottom.points_m[number, 1]),
-        distance_m=camera.distance_m(*bottom.points_m[number]),
-        east_m=float(east_m),
-        north_m=float(north_m),
-        own=turn @ own @ turn.T,
-        shared=turn @ shared,
-        drawing=turn @ _drawing_error(number, sightings, bottom, camera) @ turn.T,
-        cut_bottom=cut_bottom,
-        cut_side=cut_side,
-        size=size,
+def east_north_from(heading_deg: float) -> Array:
+    """Rotation (2, 2) from forward and right to east and north; it is its own inverse."""
+    sin, cos = math.sin(math.radians(heading_deg)), math.cos(math.radians(heading_deg))
+    return np.array([[sin, cos], [cos, -sin]])
+
+
+def _sights(boxes_px: Array, camera: RoadCamera) -> tuple[Sights, Array]:
+    """Sights of the bottom middles, and slopes (3, N, 2) of top middle, bottom left and bottom right."""
+    x1, y1, x2, y2 = boxes_px.T
+    middle = (x1 + x2) / 2
+    others = np.array([[middle, y1], [x1, y2], [x2, y2]]).transpose(0, 2, 1).reshape(-1, 2)
+    return camera.sights(np.stack([middle, y2], axis=1)), camera.slopes(others).reshape(3, -1, 2)
+
+
+def _extents_m(bottom: Array, corners: Array, camera: RoadCamera) -> Array:
+    """Width of the lower edge and length along the view, (N, 2); NaN where an end is not on the road."""
+    height_m = camera.camera.mount.height_m
+    fall = np.where(bottom[:, 0] > 0, bottom[:, 0], np.nan)
+    top_fall = np.where(corners[0, :, 0] > 0, corners[0, :, 0], np.nan)
+    width_m = height_m * np.abs(corners[2, :, 1] - corners[1, :, 1]) / fall
+    return np.stack([width_m, height_m / top_fall - height_m / fall], axis=1)
+
+
+def _places_m(bottom: Array, camera: RoadCamera) -> Array:
+    """Forward, right and distance of bottom middles, (N, 3); NaN above the horizon."""
+    mount = camera.camera.mount
+    fall = np.where(bottom[:, 0] > 0, bottom[:, 0], np.nan)
+    ahead_m = mount.height_m / fall
+    right_m = ahead_m * bottom[:, 1]
+    yaw = math.radians(mount.yaw_right_deg)
+    return np.stack(
+        [
+            mount.forward_m + math.cos(yaw) * ahead_m - math.sin(yaw) * right_m,
+            mount.right_m + math.sin(yaw) * ahead_m + math.cos(yaw) * right_m,
+            np.hypot(ahead_m, right_m),
+        ],
+        axis=1,
     )
 
 
-def _size(number: int, camera: RoadCamera, corners: _Corners) -> Size:
-    width_m, width_sigma_m = _between(number, corners.left, corners.right, axis=1)
-    length_m, length_sigma_m = _length(number, camera, corners.bottom, corners.top)
-    if length_m is None or length_sigma_m is None:
-        return Size(width_m, width_sigma_m)
-    # Both sides grow with the range error, so their errors add up (FORMULAS: about 3 sigma_Z / Z).
-    area_sigma_m2 = length_m * width_sigma_m + width_m * length_sigma_m
-    return Size(width_m, width_sigma_m, length_m, length_sigma_m, length_m * width_m, area_sigma_m2)
-
-
-def _no_place(number: int, camera: RoadCamera, bottom: GroundPoints) -> NoPlace | None:
+def _without_a_place(bottom: Array, places_m: Array, camera: RoadCamera) -> Sequence[NoPlace | None]:
+    """Why a bottom middle has no place on the road, one per box."""
     mount, settings = camera.camera.mount, camera.settings
-    tilt_sigma_rad = math.radians(math.hypot(mount.tilt_sigma_deg, settings.slope_sigma_deg))
-    if not bottom.depression_rad[number] > settings.horizon_sigmas * tilt_sigma_rad:
-        return NoPlace.NEAR_HORIZON
-    if camera.distance_m(*bottom.points_m[number]) > settings.far_m:
-        return NoPlace.TOO_FAR
-    return None
+    sigma_rad = math.radians(math.hypot(mount.tilt_sigma_deg, settings.slope_sigma_deg))
+    depression_rad = np.arctan2(bottom[:, 0], np.hypot(1.0, bottom[:, 1]))
+    near_horizon = ~(depression_rad > max(settings.horizon_sigmas * sigma_rad, 0.0))
+    too_far = places_m[:, 2] > settings.far_m
+    return [
+        NoPlace.NEAR_HORIZON if horizon else NoPlace.TOO_FAR if far else None
+        for horizon, far in zip(near_horizon.tolist(), too_far.tolist(), strict=True)
+    ]
 
 
-def _cut(box_px: tuple[float, ...], camera: RoadCamera) -> tuple[bool, bool]:
-    """Whether the frame's lower edge cuts a box, and whether its left or right edge does."""
+def _cuts(boxes_px: Array, camera: RoadCamera) -> npt.NDArray[np.bool_]:
+    """Whether the frame's lower edge cuts a box, and whether its left or right edge does, (N, 2)."""
     size, edge_px = camera.camera.intrinsics, camera.settings.frame_edge_px
-    x1, _, x2, y2 = box_px
-    return y2 >= size.height_px - edge_px, x1 <= edge_px or x2 >= size.width_px - edge_px
+    below = boxes_px[:, 3] >= size.height_px - edge_px
+    aside = (boxes_px[:, 0] <= edge_px) | (boxes_px[:, 2] >= size.width_px - edge_px)
+    return np.stack([below, aside], axis=1)
 
 
-def _drawing_error(number: int, sightings: Sightings, bottom: GroundPoints, camera: RoadCamera) -> Array:
-    """Covariance (2, 2), forward and right, of where the looker draws the edges of this box."""
-    x1, y1, x2, y2 = sightings.boxes_px[number]
-    sigmas_px = sightings.edge_share * np.array([x2 - x1, y2 - y1])
-    columns = bottom.pixel[number] / camera.settings.pixel_sigma_px * sigmas_px
-    error: Array = columns @ columns.T
-    return error
+def _pixel_noise(sights: Sights, camera: RoadCamera) -> Array:
+    """Covariance (N, 2, 2) of slopes from the pixel; the middle of two edges is as sure as an edge."""
+    sigma_px = camera.settings.pixel_sigma_px
+    noise: Array = sigma_px**2 * sights.by_pixel @ sights.by_pixel.transpose(0, 2, 1)
+    return noise
 
 
-def _position_errors(
-    number: int, bottom: GroundPoints, pose: VehiclePose, time_sigma_s: float
-) -> tuple[Array, Array]:
-    """Covariance (2, 2) of what is new with each look and columns (2, 6) of what all share."""
-    forward_m, right_m = bottom.points_m[number]
-    pixel, pitch = bottom.pixel[number], bottom.pitch[number]
-    heading = np.array([-right_m, forward_m]) * math.radians(pose.heading_sigma_deg)
-    clock = np.array([pose.speed_mps * time_sigma_s, 0.0])
-    shared = np.column_stack([bottom.common[number], heading, clock])
-    return pixel @ pixel.T + np.outer(pitch, pitch), shared
+def _with_middles(sights: Sights, corners: Array, share: float) -> tuple[Array, Array]:
+    """All columns of `by_error` (N, 2, 6), and slopes that lead to the near end of the damage.
 
-
-def _between(number: int, start: GroundPoints, end: GroundPoints, axis: int) -> tuple[float, float]:
-    """Distance along one axis from start to end, and its sigma: what both share moves both."""
-    size_m = abs(float(end.points_m[number, axis] - start.points_m[number, axis]))
-    shared = end.common[number, axis] - start.common[number, axis]
-    pitch = end.pitch[number, axis] - start.pitch[number, axis]
-    pixel2 = (end.pixel[number, axis] ** 2).sum() + (start.pixel[number, axis] ** 2).sum()
-    return size_m, math.sqrt(float((shared**2).sum() + pitch**2 + pixel2))
-
-
-def _length(
-    number: int, camera: RoadCamera, bottom: GroundPoints, top: GroundPoints
-) -> tuple[float | None, float | None]:
-    """Length along the driving direction; not known where the far end is near or above the horizon."""
-    far_end_m = camera.distance_m(*top.points_m[number])
-    if not far_end_m <= UNKNOWN_LENGTH_FROM * camera.settings.far_m:
-        return None, None
-    return _between(number, bottom, top, axis=0)
-
-
-def _east_north_from_vehicle(heading_deg: float) -> Array:
-    """Rotation (2, 2) from forward and right to east and north."""
-    sin, cos = math.sin(math.radians(heading_deg)), math.cos(math.radians(heading_deg))
-    return np.array([[sin, cos], [cos, -sin]])
+    The outline of a damage from near to far bounds its box. Seen from aside, its middle lies about half a
+    length further away than its near end and thus nearer to the image's middle; the slope to the right of
+    the near end is larger by (far − near) / (far + near), times the share that is true of these boxes.
+    """
+    near, far = sights.slopes[:, 0], np.maximum(corners[0, :, 0], 0.0)
+    column = np.zeros((len(near), 2, 1))
+    column[:, 1, 0] = -sights.slopes[:, 1] * (near - far) / (near + far)
+    slopes = sights.slopes - share * column[:, :, 0]
+    return np.concatenate([sights.by_error, column], axis=2), slopes

@@ -13,6 +13,7 @@ from wegewart.geo import Datum
 from wegewart.identity import observation_id
 from wegewart.observation import BoxPx, Evidence, FrameSize, Observation
 from wegewart.wire import BundleRef
+from wegewart_edge.abeam import Abeam
 from wegewart_edge.pose import rounded_covariance
 from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.road_tracker import RoadTrack
@@ -34,16 +35,16 @@ class DriveContext:
 
 
 def observation_from(
-    track: RoadTrack, context: DriveContext, camera: RoadCamera, evidence: Evidence | str
+    track: RoadTrack, context: DriveContext, camera: RoadCamera, evidence: Evidence | str, abeam: Abeam
 ) -> Observation:
     """Observation of one track.
 
     Args:
+        abeam: Where on the driven path it lies.
         evidence: Of its best view, or the reason why there is none.
     """
     best, size = track.best, track.size
     located = best.located
-    forward_m, right_m = track.relative_to_best_m()
     intrinsics = camera.camera.intrinsics
     x1, y1, x2, y2 = located.box_px
     return Observation(
@@ -66,8 +67,8 @@ def observation_from(
         lon=round(track.lon, 8),
         datum=context.datum,
         heading_deg=round(best.pose.heading_deg, 2) % 360.0,
-        station_m=round(best.pose.station_m + forward_m, 3),
-        offset_right_m=round(right_m, 3),
+        station_m=round(abeam.station_m, 3),
+        offset_right_m=round(abeam.offset_right_m, 3),
         cov_relative_m2=rounded_covariance(track.cov_relative),
         cov_gnss_m2=rounded_covariance(best.pose.cov_gnss),
         taxonomy=context.taxonomy.id,

@@ -3,6 +3,7 @@
 Every step is a file of its own and knows nothing of the next; only this file puts them together.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,17 +12,18 @@ from dataclasses import dataclass, field
 from wegewart.camera import Camera
 from wegewart.drive import DriveTrack, InvalidReason
 from wegewart.observation import Evidence, Observation
+from wegewart_edge.abeam import abeam_of
 from wegewart_edge.coverage import Glance, closed_track, stretches, thinned
+from wegewart_edge.drive_pose import trajectory_of
 from wegewart_edge.drive_reader import FrameEntry, FrameLoader, RecordedDrive
 from wegewart_edge.gate import Gate, Rejected
-from wegewart_edge.gnss import read_fixes
-from wegewart_edge.locate import Located, Sightings, Unplaced, locate
+from wegewart_edge.locate import Located, NoPlace, Sightings, Unplaced, locate
 from wegewart_edge.looking import Eyes
 from wegewart_edge.observe import DriveContext, observation_from
-from wegewart_edge.pose import LeverArm, Trajectory, VehiclePose
+from wegewart_edge.pose import Trajectory, VehiclePose
 from wegewart_edge.privacy import WITHOUT_IMAGES, MaskedFrame, NoPicture, Picture, Privacy
 from wegewart_edge.road_camera import RoadCamera
-from wegewart_edge.road_tracker import RoadTrack, RoadTracker
+from wegewart_edge.road_tracker import RoadTrack, RoadTracker, SeenCut
 from wegewart_edge.settings import EdgeSettings
 from wegewart_inference.frame import Frame
 
@@ -65,12 +67,38 @@ def _count(counts: dict[str, int], reason: str) -> None:
     counts[reason] = counts.get(reason, 0) + 1
 
 
+@dataclass(frozen=True, slots=True)
+class WithoutPlace:
+    """One box that gave no place, and why; `number` counts the boxes of its frame from 0."""
+
+    sequence: int
+    number: int
+    class_code: str
+    reason: NoPlace
+
+
+@dataclass(frozen=True, slots=True)
+class TiltOfFrame:
+    """How the camera looked down in one frame; `estimated` says whether the drive told anything of it."""
+
+    sequence: int
+    tilt_down_deg: float
+    sigma_deg: float
+    estimated: bool
+
+
 @dataclass(frozen=True)
 class Replayed:
-    """A drive that was looked at to its end."""
+    """A drive that was looked at to its end.
+
+    `only_cut` are damages that no frame showed whole: they have no place and are no observations.
+    """
 
     track: DriveTrack
     tally: Tally
+    without_place: tuple[WithoutPlace, ...]
+    only_cut: tuple[SeenCut, ...]
+    tilts: tuple[TiltOfFrame, ...]
 
 
 class Photographer:
@@ -107,7 +135,7 @@ class Lane:
     def __init__(self, camera: Camera, trajectory: Trajectory, settings: EdgeSettings) -> None:
         self.camera = RoadCamera(camera, settings.locate)
         self.gate = Gate(settings.gate)
-        self.tracker = RoadTracker(settings.track, self.camera.near_m, trajectory.drift_variance_m2)
+        self.tracker = RoadTracker(settings.track, self.camera, trajectory.drift_variance_m2)
         self.glances: list[Glance] = []
 
 
@@ -130,16 +158,17 @@ class Replay:
             InvalidMount: If a camera does not see the road.
         """
         about = drive.about
-        lever = LeverArm(about.gnss.antenna_forward_m, about.gnss.antenna_right_m)
-        fixes = read_fixes(drive.gnss_path, about.gnss.sigma_m)
         self._drive = drive
         self._context = context
         self._eyes = eyes
         self._photographer = photographer
         self._keep = keep
-        self._trajectory = Trajectory(fixes, lever, settings.pose)
+        self._trajectory = trajectory_of(drive, settings.pose)
         self._lanes = {camera.camera_id: Lane(camera, self._trajectory, settings) for camera in about.camera}
         self._poses: list[VehiclePose] = []
+        self._without_place: list[WithoutPlace] = []
+        self._only_cut: list[SeenCut] = []
+        self._tilts: list[TiltOfFrame] = []
         self.tally = Tally()
 
     def run(self, progress: Progress) -> Replayed:
@@ -158,7 +187,8 @@ class Replay:
         track = closed_track(
             self._drive, self._context.bundle, thinned(self._poses), looked_at, self.tally.observations
         )
-        return Replayed(track, self.tally)
+        tilts = tuple(sorted(self._tilts, key=lambda tilt: tilt.sequence))
+        return Replayed(track, self.tally, tuple(self._without_place), tuple(self._only_cut), tilts)
 
     def _step(self, entry: FrameEntry, lane: Lane) -> None:
         """One frame from the gate to the tracks that end with it."""
@@ -177,7 +207,7 @@ class Replay:
         lane.gate.used(admitted)
         self.tally.frames_used += 1
         with self.tally.timed("locate_and_track"):
-            located = self._locate(seen, lane, admitted)
+            located = self._locate(seen, lane, admitted, entry.sequence)
             ended = lane.tracker.step(entry.sequence, admitted, located)
         self._keep_all(ended, lane)
 
@@ -194,12 +224,16 @@ class Replay:
             station_m = self._trajectory.station_at(entry.captured_at)
             lane.glances.append(Glance(station_m, reason))
 
-    def _locate(self, seen: Sightings, lane: Lane, pose: VehiclePose) -> list[Located]:
+    def _locate(self, seen: Sightings, lane: Lane, pose: VehiclePose, sequence: int) -> list[Located]:
+        """Boxes on the road; those without a place are noted. A cut one may still go on with a damage."""
         self.tally.detections += len(seen.class_codes)
         places = locate(seen, lane.camera, pose, self._context.time_sigma_s)
         for place in places:
-            if isinstance(place, Unplaced):
-                _count(self.tally.unplaced, place.reason.value)
+            reason = place.reason if isinstance(place, Unplaced) else place.no_place
+            if reason is not None:
+                _count(self.tally.unplaced, reason.value)
+                code = seen.class_codes[place.number]
+                self._without_place.append(WithoutPlace(sequence, place.number, code, reason))
         return [place for place in places if isinstance(place, Located)]
 
     def _keep_all(self, tracks: list[RoadTrack], lane: Lane) -> None:
@@ -218,9 +252,22 @@ class Replay:
             else:
                 evidence, kept = picture.evidence, picture
             with self.tally.timed("keep"):
-                self._keep(observation_from(track, self._context, lane.camera, evidence), kept)
+                abeam = abeam_of(track.lat, track.lon, track.best.pose, self._trajectory)
+                self._keep(observation_from(track, self._context, lane.camera, evidence, abeam), kept)
             self.tally.observations += 1
-            self.tally.only_cut += track.only_cut
+        only_cut = lane.tracker.seen_only_cut()
+        self._only_cut += only_cut
+        self.tally.only_cut += len(only_cut)
+        mounted_deg = lane.camera.camera.mount.tilt_down_deg
+        self._tilts += [
+            TiltOfFrame(
+                sequence,
+                mounted_deg + math.degrees(tilt.more_rad),
+                math.degrees(tilt.sigma_rad),
+                tilt.estimated,
+            )
+            for sequence, tilt in lane.tracker.new_tilts()
+        ]
 
     def _let_frames_go(self) -> None:
         """Hold only frames that are still some track's best view."""

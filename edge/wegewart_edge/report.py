@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from wegewart_edge.outbox import SetAside
-from wegewart_edge.pipeline import Tally
+from wegewart_edge.pipeline import Replayed, Tally
 from wegewart_edge.replay import Outcome
 from wegewart_edge.uplink import Delivery
 
@@ -56,12 +56,38 @@ def tally_lines(tally: Tally) -> list[str]:
         f"ohne Ort · without a place, {reason}: {count}" for reason, count in sorted(tally.unplaced.items())
     ]
     if tally.only_cut:
-        lines.append(f"nur angeschnitten gesehen · seen only cut by the frame's edge: {tally.only_cut}")
+        lines.append(
+            "Schäden ohne Ort, nur angeschnitten gesehen · "
+            f"damages without a place, seen only cut by the frame's edge: {tally.only_cut}"
+        )
     lines += [
         f"ohne Bild · without a picture, {reason}: {count}"
         for reason, count in sorted(tally.without_picture.items())
     ]
     return lines
+
+
+def no_place_table(replayed: Replayed) -> str:
+    """CSV of the boxes that gave no place, and why; damages that have none at all are marked.
+
+    A cut box is marked where no other look at its damage had a place: that damage is no observation.
+    """
+    lost = {(damage.first_sequence, damage.first_number) for damage in replayed.only_cut}
+    rows = [
+        f"{box.sequence},{box.number},{box.class_code},{box.reason.value},"
+        f"{'yes' if (box.sequence, box.number) in lost else 'no'}"
+        for box in replayed.without_place
+    ]
+    return "\n".join(["sequence,number,class,reason,first_of_a_damage_only_seen_cut", *rows]) + "\n"
+
+
+def tilt_table(replayed: Replayed) -> str:
+    """CSV of the camera's tilt per frame as the drive told it; `estimated` is no where it told nothing."""
+    rows = [
+        f"{tilt.sequence},{tilt.tilt_down_deg:.4f},{tilt.sigma_deg:.4f},{'yes' if tilt.estimated else 'no'}"
+        for tilt in replayed.tilts
+    ]
+    return "\n".join(["sequence,tilt_down_deg,sigma_deg,estimated", *rows]) + "\n"
 
 
 def delivery_lines(delivery: Delivery) -> list[str]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from wegewart.camera import Camera
+from wegewart.camera import Camera, CameraMount
 from wegewart.drive import ViewingZone
 from wegewart.errors import InvalidMount
 from wegewart_edge.settings import LocateSettings
@@ -21,10 +21,26 @@ Array = npt.NDArray[np.float64]
 
 HORIZON_EPSILON = 1e-9  # downward part of a ray; below it the ray never meets the road
 UNDISTORT_UNTIL = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 50, 1e-10)
+PIXEL_STEPS = np.array([[0.0, 0.0], [0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
 STEEPEST_YAW_DEG = 80.0  # the viewing zone lies ahead of the vehicle
 
 # Columns are the camera's axes (x right, y down, z forward) in the vehicle's (x forward, y right, z down).
 VEHICLE_FROM_LEVEL_CAMERA = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+@dataclass(frozen=True)
+class Sights:
+    """Where pixels look, as slopes that stay finite at the horizon and nearly linear in every error.
+
+    In viewing axes (level, turned by the mount's yaw): `slopes` is (N, 2), how far a ray falls and how far it
+    goes to the right per metre ahead, NaN where it leads backwards. `by_pixel` is (N, 2, 2), per pixel;
+    `by_error` is (N, 2, 5): what an error of the mount or the heading adds to the slopes that a calibrated
+    camera reads, per unit of relative height, and per radian of tilt, roll, yaw and heading.
+    """
+
+    slopes: Array
+    by_pixel: Array
+    by_error: Array
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,11 @@ class RoadCamera:
         )
         self._distortion = np.array(intrinsics.distortion or (0.0, 0.0, 0.0, 0.0))
         self._rotation, self._turns = _rotation_and_turns(camera)
+        # viewing axes: the vehicle's, turned by the mount's yaw, so that the image's middle lies ahead
+        level_from_vehicle = _turn(2, -math.radians(camera.mount.yaw_right_deg))[0]
+        self._viewing = level_from_vehicle @ self._rotation
+        self._viewing_turns = np.stack([(level_from_vehicle @ turn).T for turn in self._turns])
+        self._lever = level_from_vehicle[:2, :2] @ [camera.mount.forward_m, camera.mount.right_m]
         if abs(camera.mount.yaw_right_deg) > STEEPEST_YAW_DEG:
             raise InvalidMount(
                 f"camera {camera.camera_id} looks {camera.mount.yaw_right_deg:.0f}° to the right: "
@@ -114,32 +135,62 @@ class RoadCamera:
             lowest = max(lowest, float(above.max()) if above.size else 0.0)
         return lowest
 
-    def ground(self, pixels: Array) -> GroundPoints:
+    def slopes(self, pixels: Array) -> Array:
+        """Slopes (N, 2) of the rays of pixels (N, 2), as in `Sights`."""
+        return _slopes(self._rays(pixels) @ self._viewing.T)
+
+    def sights(self, pixels: Array) -> Sights:
+        """Slopes of pixels (N, 2) with what moves them.
+
+        An error of height scales the fall; of an angle, turns the ray; of the heading, also moves the camera
+        by its lever arm around the reference point.
+        """
+        ray, by_pixel_of_ray = self._rays_and_steps(pixels)
+        direction = ray @ self._viewing.T
+        slopes = _slopes(direction)
+        ahead = np.where(direction[:, 0] > HORIZON_EPSILON, direction[:, 0], np.nan)
+        # d(fall) = (dz - fall dx) / ahead, d(right) = (dy - right dx) / ahead
+        chain = np.zeros((len(ray), 2, 3))
+        chain[:, :, 0] = -slopes / ahead[:, None]
+        chain[:, 0, 2] = chain[:, 1, 1] = 1 / ahead
+        turned = ray @ self._viewing_turns  # (3, N, 3): tilt, roll, yaw
+        by_angle = np.matmul(chain, turned.transpose(1, 2, 0))
+        by_error = np.empty((len(ray), 2, 5))
+        by_error[:, 0, 0], by_error[:, 1, 0] = slopes[:, 0], 0.0
+        by_error[:, :, 1:4] = -by_angle
+        by_error[:, :, 4] = -by_angle[:, :, 2] - _lever_slopes(slopes, self.camera.mount, self._lever)
+        by_pixel = np.matmul(chain, self._viewing @ by_pixel_of_ray)
+        return Sights(slopes, by_pixel, by_error)
+
+    def ground(self, pixels: Array, tilt_more_rad: float = 0.0) -> GroundPoints:
         """Project image points onto the flat road.
 
         Args:
             pixels: (N, 2), origin top left, x right, y down.
+            tilt_more_rad: How much further down the camera looked at this moment than its mount says.
         Source: docs/frames.md; Hartley and Zisserman, Multiple View Geometry, 2nd ed., section 8.1.
         """
-        steps = np.array([[0.0, 0.0], [0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
-        rays = self._rays((pixels[None] + steps[:, None]).reshape(-1, 2)).reshape(5, -1, 3)
-        ray = rays[0]
-        points_m, by_ray = self._meet_road(ray @ self._rotation.T)
+        rotation, turns = self._rotation, self._turns
+        if tilt_more_rad:
+            rotation, turns = _rotation_and_turns(self.camera, tilt_more_rad)
+        ray, by_pixel_of_ray = self._rays_and_steps(pixels)
+        down = ray @ rotation.T
+        points_m, by_ray = self._meet_road(down)
         mount, settings = self.camera.mount, self.settings
-        by_pixel = np.stack([rays[1] - rays[2], rays[3] - rays[4]], axis=2)  # per pixel, central difference
-        pixel = by_ray @ (self._rotation @ by_pixel) * settings.pixel_sigma_px
-        turned = np.stack([ray @ turn.T for turn in self._turns], axis=2)  # (N, 3, 3): tilt, roll, yaw
+        pixel = by_ray @ (rotation @ by_pixel_of_ray) * settings.pixel_sigma_px
+        turned = np.stack([ray @ turn.T for turn in turns], axis=2)  # (N, 3, 3): tilt, roll, yaw
         by_angle = by_ray @ turned
         height = (points_m - [mount.forward_m, mount.right_m]) / mount.height_m
         sigmas = np.radians([mount.tilt_sigma_deg, mount.roll_sigma_deg, mount.yaw_sigma_deg])
         common = np.concatenate([height[:, :, None] * mount.height_sigma_m, by_angle * sigmas], axis=2)
         pitch = by_angle[:, :, 0] * math.radians(settings.slope_sigma_deg)
-        down = ray @ self._rotation.T
         depression_rad = np.arctan2(down[:, 2], np.hypot(down[:, 0], down[:, 1]))
         return GroundPoints(points_m, common, pixel, pitch, depression_rad)
 
     def pixels(self, points_m: Array) -> Array:
         """Image points of road points (N, 2), forward and right; NaN behind the camera."""
+        if not len(points_m):
+            return np.zeros((0, 2))
         mount = self.camera.mount
         from_camera = np.column_stack(
             [
@@ -152,8 +203,21 @@ class RoadCamera:
         pixels, _ = cv2.projectPoints(in_camera, np.zeros(3), np.zeros(3), self._matrix, self._distortion)
         return np.where(in_camera[:, 2:] > 0, pixels.reshape(-1, 2), np.nan)
 
+    def _rays_and_steps(self, pixels: Array) -> tuple[Array, Array]:
+        """Rays of pixels (N, 2), and how they move per pixel (N, 3, 2): central differences."""
+        if self._distortion.any():
+            rays = self._rays((pixels[None] + PIXEL_STEPS[:, None]).reshape(-1, 2)).reshape(5, -1, 3)
+            return rays[0], np.stack([rays[1] - rays[2], rays[3] - rays[4]], axis=2)
+        steps = np.zeros((len(pixels), 3, 2))
+        steps[:, 0, 0], steps[:, 1, 1] = 1 / self._matrix[0, 0], 1 / self._matrix[1, 1]
+        return self._rays(pixels), steps
+
     def _rays(self, pixels: Array) -> Array:
         """Directions (N, 3) in the camera's frame, undistorted, with z = 1."""
+        if not self._distortion.any():
+            rays = np.ones((len(pixels), 3))
+            rays[:, :2] = (pixels - self._matrix[:2, 2]) / (self._matrix[0, 0], self._matrix[1, 1])
+            return rays
         flat = cv2.undistortPointsIter(
             np.ascontiguousarray(pixels)[:, None],
             self._matrix,
@@ -177,7 +241,25 @@ class RoadCamera:
         return points_m, by_ray
 
 
-def _rotation_and_turns(camera: Camera) -> tuple[Array, list[Array]]:
+def _slopes(direction: Array) -> Array:
+    """Fall and way to the right per metre ahead, (N, 2), of directions (N, 3); NaN where they lead back."""
+    ahead = np.where(direction[:, 0] > HORIZON_EPSILON, direction[:, 0], np.nan)
+    slopes: Array = direction[:, 2:0:-1] / ahead[:, None]
+    return slopes
+
+
+def _lever_slopes(slopes: Array, mount: CameraMount, lever: Array) -> Array:
+    """How slopes (N, 2) move when the camera's foot swings around the reference point, per radian."""
+    fall, right = slopes.T
+    ahead_m, right_m = (
+        -lever[1],
+        lever[0],
+    )  # a turn to the right swings a foot ahead of the point to the right
+    per_metre = fall / mount.height_m
+    return np.stack([-fall * per_metre * ahead_m, per_metre * (right_m - right * ahead_m)], axis=1)
+
+
+def _rotation_and_turns(camera: Camera, tilt_more_rad: float = 0.0) -> tuple[Array, list[Array]]:
     """Vehicle-from-camera rotation, and its derivatives by tilt, roll and yaw (per rad).
 
     Applied from right to left: level camera, roll about the forward axis, tilt about the right axis, yaw
@@ -185,7 +267,7 @@ def _rotation_and_turns(camera: Camera) -> tuple[Array, list[Array]]:
     """
     mount = camera.mount
     yaw, d_yaw = _turn(2, math.radians(mount.yaw_right_deg))
-    tilt, d_tilt = _turn(1, -math.radians(mount.tilt_down_deg))
+    tilt, d_tilt = _turn(1, -math.radians(mount.tilt_down_deg) - tilt_more_rad)
     roll, d_roll = _turn(0, math.radians(mount.roll_right_deg))
     level = VEHICLE_FROM_LEVEL_CAMERA
     return yaw @ tilt @ roll @ level, [

@@ -53,10 +53,10 @@ def test_given_boxes_become_observations_at_their_place(locate, make_drive):
     found = {each.likeliest_class: each for each in observations}
     for code, place in (("D40", (1.0, 20.0)), ("D20", (-1.5, 30.0))):
         each = found[code]
-        assert origin.east_north_m(each.lat, each.lon) == pytest.approx(place, abs=0.02)
-        assert (each.station_m, each.offset_right_m) == pytest.approx((place[1], place[0]), abs=0.02)
+        assert origin.east_north_m(each.lat, each.lon) == pytest.approx(place, abs=0.05)
+        assert (each.station_m, each.offset_right_m) == pytest.approx((place[1], place[0]), abs=0.05)
         assert each.looks == 2
-        assert tuple(each.cov_gnss_m2) == (6.25, 0.0, 6.25)
+        assert each.cov_gnss_m2.rms_m == pytest.approx(2.5, rel=0.1)
         assert each.bundle.id == "given-boxes"
         assert each.no_evidence_reason == "located without images"
         assert each.width_m == pytest.approx(0.6, abs=0.01)

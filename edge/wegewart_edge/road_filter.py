@@ -1,0 +1,322 @@
+"""One joint estimate of the tracks in view and of the errors that their looks share.
+
+A damage lies still while the vehicle advances. What its looks contradict each other by therefore tells the
+tilt of each frame, and over many damages the errors of the mount; and what cannot be told stays in the
+covariance of every damage, with its correlations. An extended Kalman filter over
+
+    drive-wide errors: height, tilt, roll, yaw of the mount, where the middle of a box lies
+    passing errors:    heading, slow tilt (slope, load), tilt of this frame (pitching)
+    damages in view:   logarithm of the fall, and way to the right, per metre ahead of the vehicle's pose
+
+A look reads slopes, and tilt adds to the fall at any distance: unlike metres, slopes are as sure far as near
+(Civera, Davison, Montiel, IEEE T-RO 24(5), 2008, on inverse depth). Of the fall the logarithm is
+kept: what a first look's error of 10 % does to the sigma of the range on the way to the last look cancels
+there, while damages kept by their fall itself end 0.1 m too far at 0.5° of pitching. Damages that are passed
+leave the state; their errors stay where they belong. Formulas: docs/frames.md.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from wegewart_edge.locate import HEADING, HEIGHT, MIDDLE, ROLL, TILT, YAW, Located, error_sigmas
+from wegewart_edge.road_camera import RoadCamera
+from wegewart_edge.road_tilt import FrameTilt, MeasuredTilt
+from wegewart_edge.tilt_noise import Noise
+
+Array = npt.NDArray[np.float64]
+
+SLOW, FRAME = 6, 7  # columns behind those of Located.by_error
+HEAD = 8
+TILTS = [TILT, SLOW, FRAME]
+DRIVE_WIDE = [HEIGHT, TILT, ROLL, YAW, MIDDLE]  # what later damages still tell of earlier ones
+LEAST_FALL = 1e-3  # of a slope: further than any road in view
+ITERATIONS = 2  # of an update: a third changes nothing above a millimetre
+TILT_COLUMNS = [TILT, TILT]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened between two frames, in viewing axes of the earlier one: metres ahead and right, rad.
+
+    `drift_m2` is the variance per axis of the pose's error that was added on the way, `white_m2` that of a
+    single pose's own noise.
+    """
+
+    ahead_m: float
+    right_m: float
+    turn_right_rad: float
+    driven_m: float
+    drift_m2: float
+    white_m2: float
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """What the filter knew of one damage at a moment: slopes, covariance (2, 2) of log fall and right.
+
+    With it, for later, how it hung together with the drive-wide errors: `cross` (2, 5), their covariance
+    `wide` (5, 5) and estimates (5,) of that moment.
+    """
+
+    slopes: Array
+    covariance: Array
+    cross: Array
+    wide: Array
+    wide_state: Array
+
+    @property
+    def covariance_of_slopes(self) -> Array:
+        """Covariance (2, 2) of the slopes themselves."""
+        return _of_slopes(self.slopes, self.covariance)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Looks of one frame as the filter takes them: slopes (M, 2), columns (M, 2, 8), noise (M, 2, 2)."""
+
+    slopes: Array
+    by_head: Array
+    noise: Array
+
+    @classmethod
+    def of(cls, looks: Sequence[Located], noise: Noise) -> "Reading":
+        """Looks as they were read, with the pixel's noise as this drive has it."""
+        by_error = np.stack([look.by_error for look in looks])
+        scales = np.array([noise.fall_scale, noise.right_scale])
+        return cls(
+            np.stack([look.slopes for look in looks]),
+            np.concatenate([by_error, by_error[:, :, TILT_COLUMNS]], axis=2),
+            np.stack([look.noise for look in looks]) * np.outer(scales, scales),
+        )
+
+    def part(self, looks: Sequence[int]) -> "Reading":
+        """The same of some looks."""
+        chosen = list(looks)
+        return Reading(self.slopes[chosen], self.by_head[chosen], self.noise[chosen])
+
+
+class RoadFilter:
+    """State and covariance; damages are addressed by their slot, 0 to `count` - 1."""
+
+    def __init__(self, camera: RoadCamera, noise: Noise) -> None:
+        self._camera = camera
+        self._height_m = camera.camera.mount.height_m
+        self.noise = noise
+        self.state = np.zeros(HEAD)
+        passing = [noise.slow_tilt_rad, noise.frame_tilt_rad]
+        # the heading's sigma comes with the first pose
+        self.covariance = np.diag(np.concatenate([error_sigmas(camera, 0.0), passing]) ** 2)
+        self._white_m2 = 0.0
+
+    @property
+    def count(self) -> int:
+        """Damages in the state."""
+        return (len(self.state) - HEAD) // 2
+
+    @property
+    def slopes(self) -> Array:
+        """Slopes (count, 2) of the damages."""
+        return _slopes(self.state[HEAD:].reshape(-1, 2))
+
+    def of(self, slot: int) -> Filtered:
+        """What is known of one damage now."""
+        at = HEAD + 2 * slot
+        return Filtered(
+            _slopes(self.state[at : at + 2]),
+            self.covariance[at : at + 2, at : at + 2].copy(),
+            self.covariance[at : at + 2, DRIVE_WIDE],
+            self.covariance[np.ix_(DRIVE_WIDE, DRIVE_WIDE)],
+            self.state[DRIVE_WIDE],
+        )
+
+    def smoothed(self, known: Filtered) -> tuple[Array, Array]:
+        """Slopes and covariance of a damage, with what was learnt of the drive-wide errors since.
+
+        What came later tells of a passed damage only through them: the backward step of Rauch, Tung and
+        Striebel (AIAA Journal 3(8), 1965) over the constant part of the state.
+        """
+        gain = known.cross @ np.linalg.pinv(known.wide, hermitian=True)
+        now = self.covariance[np.ix_(DRIVE_WIDE, DRIVE_WIDE)]
+        moved = gain @ (self.state[DRIVE_WIDE] - known.wide_state)
+        slopes: Array = known.slopes * [math.exp(moved[0]), 1.0] + [0.0, moved[1]]
+        covariance: Array = known.covariance + gain @ (now - known.wide) @ gain.T
+        return slopes, _of_slopes(slopes, covariance)
+
+    def frame_tilt(self) -> FrameTilt:
+        """Tilt of the frame that was taken last."""
+        variance = float(self.covariance[np.ix_(TILTS, TILTS)].sum())
+        mount_sigma_rad = math.radians(self._camera.camera.mount.tilt_sigma_deg)
+        prior = math.hypot(mount_sigma_rad, self.noise.slow_tilt_rad, self.noise.frame_tilt_rad)
+        return FrameTilt(float(self.state[TILTS].sum()), math.sqrt(max(variance, 0.0)), prior)
+
+    def begin(self, heading_sigma_rad: float) -> None:
+        """The first frame of a drive."""
+        self.covariance[HEADING, HEADING] = heading_sigma_rad**2
+
+    def advance(self, step: Step, heading_sigma_rad: float) -> None:
+        """Drive on: damages come nearer, passing errors fade, and a new frame has a tilt of its own."""
+        noise, covariance = self.noise, self.covariance
+        turn = np.eye(len(self.state))
+        keep_slow = math.exp(-step.driven_m / noise.slow_length_m)
+        keep_heading = math.exp(-step.driven_m / noise.heading_length_m)
+        turn[SLOW, SLOW], turn[HEADING, HEADING], turn[FRAME, FRAME] = keep_slow, keep_heading, 0.0
+        moved, by_before, by_metres = self._moved(step)
+        self.state[[SLOW, HEADING, FRAME]] *= (keep_slow, keep_heading, 0.0)
+        self.state[HEAD:] = moved.ravel()
+        first = HEAD + 2 * np.arange(self.count)
+        for row in (0, 1):
+            for column in (0, 1):
+                turn[first + row, first + column] = by_before[:, row, column]
+        covariance = turn @ covariance @ turn.T
+        covariance[SLOW, SLOW] += (1 - keep_slow**2) * noise.slow_tilt_rad**2
+        covariance[HEADING, HEADING] += (1 - keep_heading**2) * heading_sigma_rad**2
+        covariance[FRAME, FRAME] = noise.frame_tilt_rad**2
+        drift = by_metres.reshape(-1, 2)
+        covariance[HEAD:, HEAD:] += step.drift_m2 * drift @ drift.T
+        self.covariance = covariance
+        self._white_m2 = step.white_m2
+
+    def ahead_after_m(self, step: Step) -> tuple[Array, Array]:
+        """How far ahead of the camera the damages will be after a step, and the sigma of that, metres."""
+        fall, right = self.slopes.T
+        ahead_m = self._height_m / fall - step.ahead_m
+        right_m = self._height_m * right / fall - step.right_m
+        after: Array = ahead_m * math.cos(step.turn_right_rad) + right_m * math.sin(step.turn_right_rad)
+        log_sigmas = np.sqrt(np.diagonal(self.covariance)[HEAD::2])
+        return after, self._height_m / fall * log_sigmas
+
+    def _moved(self, step: Step) -> tuple[Array, Array, Array]:
+        """Damages (n, 2) after a step, and their derivatives (n, 2, 2) by what they were and by metres."""
+        fall, right = self.slopes.T
+        height_m = self._height_m
+        ahead_m = height_m / fall
+        cos, sin = math.cos(step.turn_right_rad), math.sin(step.turn_right_rad)
+        turn = np.array([[cos, sin], [-sin, cos]])
+        before_m = np.stack([ahead_m - step.ahead_m, ahead_m * right - step.right_m])
+        new_ahead_m, new_right_m = turn @ before_m
+        new_fall, new_right = height_m / new_ahead_m, new_right_m / new_ahead_m
+        metres_by_before = np.zeros((len(fall), 2, 2))
+        metres_by_before[:, 0, 0], metres_by_before[:, 1, 0] = -ahead_m, -ahead_m * right
+        metres_by_before[:, 1, 1] = ahead_m
+        by_metres = np.zeros((len(fall), 2, 2))
+        by_metres[:, 0, 0] = -1 / new_ahead_m
+        by_metres[:, 1, 0], by_metres[:, 1, 1] = -new_right / new_ahead_m, 1 / new_ahead_m
+        by_metres = by_metres @ turn
+        return np.stack([np.log(new_fall), new_right], axis=1), by_metres @ metres_by_before, by_metres
+
+    def differences(self, reading: Reading) -> tuple[Array, Array, Array]:
+        """How far looks lie from predictions, as log fall and right, and what that may be.
+
+        Returns:
+            Differences (damages, looks, 2), their covariances (damages, looks, 2, 2), and how one sigma of
+            the frame's own tilt moves each look (looks, 2).
+        """
+        count, head = self.count, self.covariance[:HEAD, :HEAD]
+        slopes = reading.slopes - reading.by_head @ self.state[:HEAD]
+        fall = np.maximum(slopes[:, 0], LEAST_FALL)
+        by_slopes = np.stack([1 / fall, np.ones(len(fall))], axis=1)
+        by_head = by_slopes[:, :, None] * reading.by_head
+        looks = np.stack([np.log(fall), slopes[:, 1]], axis=1)
+        new = (reading.noise + self._white(reading.slopes)) * by_slopes[:, :, None] * by_slopes[:, None, :]
+        of_looks = by_head @ head @ by_head.transpose(0, 2, 1) + new
+        each = np.arange(count)
+        of_damages = self.covariance[HEAD:, HEAD:].reshape(count, 2, count, 2)[each, :, each, :]
+        cross = self.covariance[HEAD:, :HEAD].reshape(count, 2, HEAD)
+        mixed = np.matmul(cross[:, None], by_head.transpose(0, 2, 1)[None])
+        covariances = of_damages[:, None] + of_looks[None] + mixed + mixed.transpose(0, 1, 3, 2)
+        differences = looks[None] - self.state[HEAD:].reshape(-1, 1, 2)
+        return differences, covariances, by_head[:, :, FRAME] * self.noise.frame_tilt_rad
+
+    def take(self, slots: Sequence[int], reading: Reading) -> None:
+        """Update with looks (M) at damages in the state, all of one frame at once: they share its tilt."""
+        at = HEAD + 2 * np.array(slots)
+        even = 2 * np.arange(len(slots))
+        new = _block_diagonal(reading.noise + self._white(reading.slopes))
+        rows = np.zeros((2 * len(slots), len(self.state)))
+        rows[:, :HEAD] = reading.by_head.reshape(-1, HEAD)
+        rows[even + 1, at + 1] = 1.0
+        guess = self.state
+        for _ in range(ITERATIONS):  # the fall's exponential is taken where the look puts it
+            fall = np.exp(guess[at])
+            rows[even, at] = fall
+            expected = reading.by_head @ guess[:HEAD] + np.stack([fall, guess[at + 1]], axis=1)
+            surprise = reading.slopes.ravel() - expected.ravel() - rows @ (self.state - guess)
+            gain, cross = self._gain(rows, new)
+            guess = self.state + gain @ surprise
+        self._settle(guess, gain, cross)
+
+    def take_tilt(self, measured: MeasuredTilt) -> None:
+        """Update with the tilt of this frame as something else measured it."""
+        more_rad = math.radians(measured.tilt_down_deg - self._camera.camera.mount.tilt_down_deg)
+        row = np.zeros((1, len(self.state)))
+        row[0, TILTS] = 1.0
+        gain, cross = self._gain(row, np.array([[math.radians(measured.sigma_deg) ** 2]]))
+        self._settle(self.state + gain @ (more_rad - row @ self.state), gain, cross)
+
+    def _gain(self, rows: Array, new: Array) -> tuple[Array, Array]:
+        cross = self.covariance @ rows.T
+        return np.linalg.solve(rows @ cross + new, cross.T).T, cross
+
+    def _settle(self, state: Array, gain: Array, cross: Array) -> None:
+        self.state = state
+        covariance = self.covariance - gain @ cross.T
+        self.covariance = (covariance + covariance.T) / 2
+
+    def add(self, reading: Reading) -> list[int]:
+        """Take up damages (M) that were not in the state; their slots."""
+        first, size = self.count, len(self.state)
+        head = self.covariance[:HEAD]
+        slopes = reading.slopes - reading.by_head @ self.state[:HEAD]
+        fall = slopes[:, 0] = np.maximum(slopes[:, 0], LEAST_FALL)
+        by_slopes = np.stack([1 / fall, np.ones(len(fall))], axis=1)
+        by_head = (by_slopes[:, :, None] * reading.by_head).reshape(-1, HEAD)
+        cross = -by_head @ head
+        covariance = np.zeros((size + len(by_head), size + len(by_head)))
+        covariance[:size, :size] = self.covariance
+        covariance[size:, :size], covariance[:size, size:] = cross, cross.T
+        new = (reading.noise + self._white(reading.slopes)) * by_slopes[:, :, None] * by_slopes[:, None, :]
+        covariance[size:, size:] = by_head @ head[:, :HEAD] @ by_head.T + _block_diagonal(new)
+        self.state = np.concatenate([self.state, np.stack([np.log(fall), slopes[:, 1]], axis=1).ravel()])
+        self.covariance = covariance
+        return list(range(first, self.count))
+
+    def drop(self, slots: Sequence[int]) -> None:
+        """Leave damages out: what they told about the shared errors stays."""
+        gone = [HEAD + 2 * slot + axis for slot in slots for axis in (0, 1)]
+        kept = np.setdiff1d(np.arange(len(self.state)), gone)
+        self.state = self.state[kept]
+        self.covariance = self.covariance[np.ix_(kept, kept)]
+
+    def _white(self, slopes: Array) -> Array:
+        """Covariance (M, 2, 2) of a pose's own noise in slopes."""
+        per_metre = slopes[:, 0] / self._height_m
+        by_metres = np.zeros((len(slopes), 2, 2))
+        by_metres[:, 0, 0] = -slopes[:, 0] * per_metre
+        by_metres[:, 1, 0], by_metres[:, 1, 1] = -slopes[:, 1] * per_metre, per_metre
+        white: Array = self._white_m2 * by_metres @ by_metres.transpose(0, 2, 1)
+        return white
+
+
+def _block_diagonal(blocks: Array) -> Array:
+    count = len(blocks)
+    full = np.zeros((count, 2, count, 2))
+    full[np.arange(count), :, np.arange(count), :] = blocks
+    return full.reshape(2 * count, 2 * count)
+
+
+def _slopes(logarithmic: Array) -> Array:
+    """Slopes (…, 2) of log fall and right."""
+    slopes = logarithmic.copy()
+    slopes[..., 0] = np.exp(logarithmic[..., 0])
+    return slopes
+
+
+def _of_slopes(slopes: Array, covariance: Array) -> Array:
+    """Covariance (2, 2) of slopes from that of log fall and right."""
+    by_state = np.array([slopes[0], 1.0])
+    of_slopes: Array = covariance * np.outer(by_state, by_state)
+    return of_slopes
