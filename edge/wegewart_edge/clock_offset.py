@@ -18,6 +18,7 @@ LEAST_CORRELATION = 0.8
 RIVAL_AWAY_S = 1.0  # another peak so far away …
 RIVAL_SHARE = 0.95  # … and so high makes the answer a guess
 MOST_SIGMA_S = 0.2
+PEAK_POINTS = 5  # either side of the peak, for its parabola: less is the noise of neighbouring samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,13 @@ def _best(shifts_s: Array, fixed: Array, moved: Array) -> ClockOffset | NoOffset
     far = np.abs(shifts_s - shifts_s[peak]) > RIVAL_AWAY_S
     if far.any() and float(correlation[far].max()) > RIVAL_SHARE * float(correlation[peak]):
         return NoOffset("two offsets fit about equally well: the motion repeats itself or changes too slowly")
-    left, middle, right = (float(value) for value in correlation[peak - 1 : peak + 2])
-    bend = left - 2 * middle + right
-    ahead_s = float(shifts_s[peak]) + GRID_S * (left - right) / (2 * bend)
-    sigma_s = _sigma_s(fixed, moved[peak])
+    around = slice(max(peak - PEAK_POINTS, 0), peak + PEAK_POINTS + 1)
+    bend, slope, _ = np.polyfit(shifts_s[around] - shifts_s[peak], correlation[around], 2).tolist()
+    ahead_s = float(shifts_s[peak]) - slope / (2 * bend)
+    sigma_s = _sigma_s(fixed, moved[peak], bend)
     if sigma_s > MOST_SIGMA_S:
         return NoOffset(f"the offset would be {ahead_s:.2f} ± {sigma_s:.2f} s: too unsure to use")
-    return ClockOffset(ahead_s, sigma_s, middle)
+    return ClockOffset(ahead_s, sigma_s, float(correlation[peak]))
 
 
 def _correlation(fixed: Array, moved: Array) -> Array:
@@ -97,11 +98,16 @@ def _correlation(fixed: Array, moved: Array) -> Array:
     return result
 
 
-def _sigma_s(fixed: Array, moved: Array) -> float:
-    """Sigma of a shift fitted by least squares; neighbouring residuals count as one where they agree."""
-    residual = (fixed - fixed.mean()) - (moved - moved.mean())
-    slope = np.gradient(moved, GRID_S)
-    variance = float(residual @ residual) / len(residual)
-    lag_one = float(residual[1:] @ residual[:-1]) / max(float(residual @ residual), 1e-12)
+def _sigma_s(fixed: Array, moved: Array, bend: float) -> float:
+    """Sigma of a shift fitted by least squares; neighbouring residuals count as one where they agree.
+
+    The bend of the correlation says how fast the squares grow with the shift; taken from the series' own
+    slopes it would contain their noise.
+    """
+    a, b = fixed - fixed.mean(), moved - moved.mean()
+    residual = a - b
+    squares = float(residual @ residual)
+    lag_one = float(residual[1:] @ residual[:-1]) / max(squares, 1e-12)
     alike = (1 + lag_one) / max(1 - lag_one, 1e-3)
-    return math.sqrt(variance * alike / max(float(slope @ slope), 1e-12))
+    steepness = -2 * bend * math.sqrt(float(a @ a) * float(b @ b))
+    return math.sqrt(squares / len(residual) * alike / max(steepness, 1e-12))

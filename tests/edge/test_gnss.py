@@ -174,6 +174,43 @@ def test_nmea_accuracy_below_zero_is_refused(tmp_path):
         read_fixes(path, 2.5)
 
 
+def test_nmea_vtg_gives_course_and_speed_where_rmc_has_none(tmp_path):
+    path = tmp_path / "gnss.nmea"
+    gga, rmc = epoch(time(8, 0), gst=False)
+    bare = sentence(
+        "RMC", time(8, 0), status="A", lat=49.94, NS="N", lon=11.57, EW="E", date=date(2026, 5, 4)
+    )
+    vtg = NMEAMessage(
+        "GN", "VTG", 0, cogt=93.5, cogtUnit="T", sogn=16.2, sognUnit="N", sogk=30.0, sogkUnit="K"
+    )
+    path.write_text("\n".join([gga, bare, vtg.serialize().decode().strip()]))
+    (fix,) = read_fixes(path, 2.5)
+    assert (fix.heading_deg, fix.speed_mps) == (93.5, pytest.approx(30 / 3.6))
+    path.write_text("\n".join([gga, rmc]))
+    assert read_fixes(path, 2.5)[0].speed_mps == pytest.approx(16.2 * 1852 / 3600)
+
+
+def test_nmea_on_a_local_datum_is_refused(tmp_path):
+    path = tmp_path / "gnss.nmea"
+    dtm = NMEAMessage(
+        "GN", "DTM", 0, datum="S42", latOfset=0.1, NS="N", lonOfset=0.1, EW="E", alt=0, refDatum="W84"
+    )
+    path.write_text("\n".join([dtm.serialize().decode().strip(), *epoch(time(8, 0))]))
+    with pytest.raises(InvalidPositions, match="datum 'S42'"):
+        read_fixes(path, 2.5)
+
+
+def test_receiver_that_sets_its_clock_back_loses_what_it_said_twice(tmp_path, caplog):
+    """It learns its leap seconds after five epochs: the last three of them lie in the time that follows."""
+    path = tmp_path / "gnss.nmea"
+    early = [line for second in range(5) for line in epoch(time(8, 0, second), lat=49.90)]
+    late = [line for second in range(2, 8) for line in epoch(time(8, 0, second), lat=49.94)]
+    path.write_text("\n".join(early + late))
+    fixes = read_fixes(path, 2.5)
+    assert [round(fix.lat, 2) for fix in fixes] == [49.90] * 2 + [49.94] * 6
+    assert "3 fixes left out" in caplog.text
+
+
 @pytest.fixture
 def drives():
     root = os.environ.get("WEGEWART_DATA")

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 PICTURES = (".jpg", ".jpeg", ".tif", ".tiff", ".heic", ".webp", ".png")
 SPEED_UNITS_MPS = {"K": 1 / 3.6, "M": 0.44704, "N": 1852 / 3600}
+POSITIONING_ERROR = "GPS Tag 0x001F"  # GPSHPositioningError (Exif 2.31), which exifread 3.5 does not name
 WORLD = "WGS84"  # GPSMapDatum with its hyphens and blanks gone
 
 
@@ -53,7 +54,7 @@ def _fix_of(tags: Mapping[str, Any], sigma_m: float) -> Fix | None:
     datum = (_text(tags, "GPS GPSMapDatum") or WORLD).upper().replace("-", "").replace(" ", "")
     if datum != WORLD:
         raise ValueError(f"it is on datum {datum}, not WGS 84: convert it")
-    radius_m = _number(tags, "GPS GPSHPositioningError")
+    radius_m = _number(tags, "GPS GPSHPositioningError") or _number(tags, POSITIONING_ERROR)
     stated_m = radius_m / RADIUS_68_SIGMAS if radius_m else sigma_m
     differential = _number(tags, "GPS GPSDifferential") == 1
     return Fix(

@@ -1,0 +1,78 @@
+"""The offset of two clocks from the same motion, and when there is none to be had."""
+
+import math
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from tests.edge.driving import AT_THE_ANTENNA, drive
+
+from wegewart_edge.clock_offset import ClockOffset, NoOffset, Series, clock_offset
+from wegewart_edge.drive_pose import camera_clock_offset
+from wegewart_edge.motion import Motion
+from wegewart_edge.settings import PoseSettings
+
+
+def wandering(seed, at_s):
+    """A quantity that goes up and down over some seconds, the same for one seed."""
+    random = np.random.default_rng(seed)
+    phases, speeds = random.uniform(0, 6, 12), random.uniform(0.2, 1.5, 12)
+    return sum(np.sin(speed * at_s + phase) for speed, phase in zip(speeds, phases, strict=True))
+
+
+@pytest.mark.parametrize("ahead_s", [-0.83, 0.0, 0.08, 1.4])
+def test_offset_is_found_within_its_sigma(ahead_s):
+    wrong = []
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        first_s, second_s = np.arange(0, 60, 0.1), np.arange(-5, 65, 0.0625)
+        first = wandering(seed, first_s) + random.normal(size=len(first_s)) * 0.3
+        second = wandering(seed, second_s - ahead_s) + random.normal(size=len(second_s)) * 0.3 + 5.0
+        found = clock_offset(Series(first_s, first), Series(second_s, second), least_change=1.0)
+        assert isinstance(found, ClockOffset)
+        wrong.append((found.ahead_s - ahead_s) / found.sigma_s)
+        assert abs(found.ahead_s - ahead_s) < 0.05
+    assert np.mean(np.abs(wrong) < 2.5) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (lambda at_s: 0.01 * wandering(1, at_s), "changes too little"),
+        (lambda at_s: wandering(2, at_s), "do not agree"),
+        (lambda at_s: wandering(1, at_s - 2.6), "do not agree|lies beyond"),
+    ],
+    ids=["straight-road", "another-drive", "too-far"],
+)
+def test_no_offset_is_given_where_the_records_do_not_tell(values, says):
+    at_s = np.arange(0, 60, 0.1)
+    first = values(at_s) if says == "changes too little" else wandering(1, at_s)
+    found = clock_offset(Series(at_s, first), Series(at_s, values(at_s)), least_change=1.0)
+    assert isinstance(found, NoOffset)
+    import re
+
+    assert re.search(says, found.reason)
+
+
+def test_motion_that_repeats_itself_gives_no_offset():
+    at_s = np.arange(0, 60, 0.1)
+    wave = 3 * np.sin(2 * math.pi * at_s / 1.5)
+    found = clock_offset(Series(at_s, wave), Series(at_s, wave), least_change=1.0)
+    assert isinstance(found, NoOffset)
+    assert "repeats itself" in found.reason
+
+
+def test_short_overlap_gives_no_offset():
+    at_s = np.arange(0, 15, 0.1)
+    found = clock_offset(Series(at_s, wandering(1, at_s)), Series(at_s, wandering(1, at_s)), least_change=1.0)
+    assert isinstance(found, NoOffset)
+    assert "overlap" in found.reason
+
+
+def test_camera_clock_is_found_from_its_gyro_and_the_receivers_path():
+    driven = drive(41, lasts_s=60, fixes_per_s=5, gyro=True)
+    ahead = timedelta(seconds=0.42)
+    stamped = [Motion(each.captured_at + ahead, None, each.yaw_rate_dps) for each in driven.motion]
+    found = camera_clock_offset(driven.fixes, stamped, AT_THE_ANTENNA, PoseSettings())
+    assert isinstance(found, ClockOffset)
+    assert found.ahead_s == pytest.approx(0.42, abs=0.06)
