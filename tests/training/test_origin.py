@@ -45,5 +45,15 @@ def test_without_a_table_the_name_before_the_number_is_the_source(data, stem, so
 def test_a_table_without_its_columns_is_refused(data):
     (data.root / "images.csv").write_text("file,group\na_1.jpg,7\n")
 
-    with pytest.raises(DatasetInvalid, match="no column image, source"):
+    with pytest.raises(DatasetInvalid, match="no column image:"):
         read_origins(data)
+
+
+def test_a_table_as_split_writes_it_leaves_the_source_to_the_names(data):
+    path = data.root / "extra/groups.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("image,group,split\nNorway_000011.jpg,Norway_00001,test\n")
+
+    origins = read_origins(data)
+
+    assert origin_of(Path("Norway_000011.jpg"), origins) == Origin("Norway", "Norway_00001")

@@ -25,7 +25,8 @@ def read_origins(data: YoloData) -> Mapping[str, Origin]:
     """Origin by file name, from the data set's table; empty if it has none.
 
     Raises:
-        DatasetInvalid: If the table lacks one of the columns image, source, group.
+        DatasetInvalid: If the table lacks one of the columns image and group. Without a column source, as
+            `wegewart-data split` writes it, file names tell the source.
     """
     for path in (data.root / name for name in TABLES):
         if path.is_file():
@@ -36,13 +37,14 @@ def read_origins(data: YoloData) -> Mapping[str, Origin]:
 def _read_table(path: Path) -> Mapping[str, Origin]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
-        missing = {"image", "source", "group"} - set(rows.fieldnames or ())
+        missing = {"image", "group"} - set(rows.fieldnames or ())
         if missing:
             raise DatasetInvalid(
                 f"{path} has no column {', '.join(sorted(missing))}: add it, or remove the table"
             )
         return {
-            row["image"]: Origin(row["source"] or _prefix(row["image"]), row["group"] or "") for row in rows
+            row["image"]: Origin(row.get("source") or _prefix(Path(row["image"]).stem), row["group"] or "")
+            for row in rows
         }
 
 
