@@ -18,9 +18,8 @@ from wegewart_edge.calibration.camera_block import camera_toml, read_lens
 from wegewart_edge.calibration.mount import ANYWHERE
 from wegewart_edge.calibration.straight_pairs import PairLimits, straight_pairs
 from wegewart_edge.calibration.texts import Text
+from wegewart_edge.drive_pose import trajectory_of
 from wegewart_edge.drive_reader import read_drive
-from wegewart_edge.gnss import read_fixes
-from wegewart_edge.pose import LeverArm, Trajectory
 from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.settings import PoseSettings
 
@@ -81,8 +80,7 @@ def drive_on_disk(folder, stations_m=STATIONS_M, radius_m=None, speed_mps=SPEED_
 
 def pairs_of(folder, limits=None):
     drive = read_drive(folder)
-    trajectory = Trajectory(read_fixes(drive.gnss_path, 2.5), LeverArm(), PoseSettings())
-    return straight_pairs(drive, trajectory, "front", limits)
+    return straight_pairs(drive, trajectory_of(drive, PoseSettings()), "front", limits)
 
 
 def test_pairs_are_neighbouring_frames_with_the_way_between_them(tmp_path):

@@ -28,9 +28,8 @@ from wegewart_edge.calibration.mount import (
 from wegewart_edge.calibration.straight_pairs import straight_pairs
 from wegewart_edge.calibration.texts import Text, listed
 from wegewart_edge.calibration.views import Views, collect_views
+from wegewart_edge.drive_pose import trajectory_of
 from wegewart_edge.drive_reader import FrameEntry, FrameLoader, RecordedDrive, read_drive
-from wegewart_edge.gnss import read_fixes
-from wegewart_edge.pose import LeverArm, Trajectory
 from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.settings import EdgeSettings
 from wegewart_inference.frame import Frame, ImageU8
@@ -80,9 +79,7 @@ def calibrate_mount(arguments: argparse.Namespace, out: TextIO, talk: TextIO) ->
     settings = EdgeSettings.load(arguments.config, {}, {})
     drive = read_drive(arguments.drive)
     rough = _rough_camera(drive, arguments)
-    lever = LeverArm(drive.about.gnss.antenna_forward_m, drive.about.gnss.antenna_right_m)
-    fixes = read_fixes(drive.gnss_path, drive.about.gnss.sigma_m)
-    straight = straight_pairs(drive, Trajectory(fixes, lever, settings.pose), rough.camera_id)
+    straight = straight_pairs(drive, trajectory_of(drive, settings.pose), rough.camera_id)
     pictures = _Pictures(drive, straight.frames)
     estimate = estimate_mount(pictures, len(straight.frames), straight.pairs, rough)
     estimate = with_heights(estimate, _more_heights(estimate, pictures, len(straight.frames), arguments))
