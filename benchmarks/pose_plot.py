@@ -13,6 +13,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def draw(path: Path, reference: Reference, fixes: Sequence[Fix], filtered: Traje
     turn = np.array([[way[0], way[1]], [way[1], -way[0]]]) / math.hypot(*way)  # along, right
 
     def turned(points: Sequence[tuple[float, float]]) -> np.ndarray:
-        return (np.array(points) - start) @ turn.T
+        along_right: np.ndarray = (np.array(points) - start) @ turn.T
+        return along_right
 
     figure, (map_axes, error_axes) = plt.subplots(2, 1, figsize=(12, 8), layout="constrained")
     truth = turned(list(zip(reference.east_m.tolist(), reference.north_m.tolist(), strict=True)))
@@ -85,7 +87,7 @@ def draw(path: Path, reference: Reference, fixes: Sequence[Fix], filtered: Traje
     plt.close(figure)
 
 
-def _ellipse(axes: plt.Axes, place: np.ndarray, covariance: np.ndarray) -> None:
+def _ellipse(axes: Axes, place: np.ndarray, covariance: np.ndarray) -> None:
     values, vectors = np.linalg.eigh(covariance)
     width, height = 2 * np.sqrt(CHI2_95_PLANE * values)
     angle = math.degrees(math.atan2(vectors[1, 0], vectors[0, 0]))

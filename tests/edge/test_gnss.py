@@ -3,7 +3,9 @@
 import math
 import os
 from datetime import UTC, date, datetime, time
+from functools import reduce
 from itertools import pairwise
+from operator import xor
 from pathlib import Path
 
 import pytest
@@ -177,9 +179,8 @@ def test_nmea_accuracy_below_zero_is_refused(tmp_path):
 def test_nmea_vtg_gives_course_and_speed_where_rmc_has_none(tmp_path):
     path = tmp_path / "gnss.nmea"
     gga, rmc = epoch(time(8, 0), gst=False)
-    bare = sentence(
-        "RMC", time(8, 0), status="A", lat=49.94, NS="N", lon=11.57, EW="E", date=date(2026, 5, 4)
-    )
+    body = "GNRMC,080000.00,A,4956.40000,N,01134.20000,E,,,040526,,,A"
+    bare = f"${body}*{reduce(xor, body.encode()):02X}"
     vtg = NMEAMessage(
         "GN", "VTG", 0, cogt=93.5, cogtUnit="T", sogn=16.2, sognUnit="N", sogk=30.0, sogkUnit="K"
     )

@@ -84,9 +84,10 @@ def without_overlap(fixes: Iterable[Fix], name: str) -> list[Fix]:
     kept: list[Fix] = []
     dropped = 0
     for fix in fixes:
-        while kept and kept[-1].captured_at > fix.captured_at:
-            kept.pop()
-            dropped += 1
+        if kept and kept[-1].captured_at > fix.captured_at:
+            while kept and kept[-1].captured_at >= fix.captured_at:
+                kept.pop()
+                dropped += 1
         kept.append(fix)
     if dropped:
         logger.warning("%s: %d fixes left out that the receiver's clock, set back, took twice", name, dropped)
