@@ -287,7 +287,11 @@ def end_of_gap(
 
 
 def middles_of_gaps(fixes: Sequence[Fix], wheels: Sequence[Motion], reference: Reference) -> list[Gap]:
-    """What the smoother makes of the middle once both ends are known, against the path without a gap."""
+    """What the smoother makes of the middle once both ends are known.
+
+    Drift is against the path without a gap; whether it lies inside is told by the reference, because the
+    stated covariance is that of the place, the receiver's bias included.
+    """
     whole = Trajectory(fixes, AT_THE_ANTENNA, SETTINGS, wheels)
     gaps = []
     for start_s in gap_starts(fixes):
@@ -302,18 +306,12 @@ def middles_of_gaps(fixes: Sequence[Fix], wheels: Sequence[Motion], reference: R
 
 
 def _middle(pose: VehiclePose, undisturbed: VehiclePose, reference: Reference, at_s: float) -> Gap:
-    error = np.subtract(
-        reference.error_m(at_s, pose.lat, pose.lon),
-        reference.error_m(at_s, undisturbed.lat, undisturbed.lon),
-    )
-    floor = SETTINGS.noise_floor_m**2
-    added = np.array(
-        [
-            [max(pose.cov_gnss.ee - undisturbed.cov_gnss.ee, floor), 0.0],
-            [0.0, max(pose.cov_gnss.nn - undisturbed.cov_gnss.nn, floor)],
-        ]
-    )
-    return gap_of((float(error[0]), float(error[1])), added)
+    """How far the place moved through the gap; inside: whether it still is where its covariance says."""
+    error_m = reference.error_m(at_s, pose.lat, pose.lon)
+    moved_m = np.subtract(error_m, reference.error_m(at_s, undisturbed.lat, undisturbed.lon))
+    cov = pose.cov_gnss
+    stated = gap_of(error_m, np.array([[cov.ee, cov.en], [cov.en, cov.nn]]))
+    return Gap(math.hypot(*moved_m), stated.stated95_m, stated.inside)
 
 
 def report(figures: Sequence[Figures]) -> None:

@@ -3,12 +3,21 @@
 import bisect
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from wegewart.geo import Covariance
-from wegewart_edge.motion_model import EAST, HEADING, NORTH, SPEED, Belief
+from wegewart_edge.motion_model import (
+    BIAS_EAST,
+    BIAS_NORTH,
+    EAST,
+    HEADING,
+    NORTH,
+    SPEED,
+    Belief,
+    ReceiverNoise,
+)
 from wegewart_edge.sensors import PlacedFix
 from wegewart_edge.settings import PoseSettings
 from wegewart_edge.smoothing import smoothed
@@ -16,17 +25,23 @@ from wegewart_edge.stretch import UNKNOWN_HEADING_RAD, Stretch
 
 CREEP_MPS = 0.1  # slower is a standing vehicle's noise and no driven path
 FEWEST_FIXES = 2  # a single fix that the next ones contradict is no path
-LEAST_KEPT_SHARE = 0.5  # of a stated accuracy: no drive is so long that averaging its bias may claim more
 RECKONED_INTERVALS = 1.5  # so many usual intervals from the nearest fix a place is dead reckoning …
 RECKONED_LEAST_S = 1.0  # … but not sooner
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The path at one moment, on the drive's plane."""
+    """The path at one moment, on the drive's plane.
+
+    `bias_east_m` and `bias_north_m` are what the receiver's places were off by then, as far as the filter can
+    tell: added to the path they give the place as the receiver saw it, without the noise of single fixes.
+    `covariance` is that of the receiver's place.
+    """
 
     east_m: float
     north_m: float
+    bias_east_m: float
+    bias_north_m: float
     heading_rad: float
     heading_sigma_rad: float
     speed_mps: float
@@ -52,6 +67,11 @@ class _Row:
     en: float
     nn: float
     heading_variance: float
+    bias_east: float  # in units of its sigma, as in the filter's state
+    bias_north: float
+    bias_ee: float
+    bias_en: float
+    bias_nn: float
 
     @property
     def velocity_mps(self) -> tuple[float, float]:
@@ -63,9 +83,14 @@ class DrivenPath:
     """Smoothed knots of all stretches in order of time."""
 
     def __init__(
-        self, stretches: Sequence[Stretch], settings: PoseSettings, start_station_m: float = 0.0
+        self,
+        stretches: Sequence[Stretch],
+        settings: PoseSettings,
+        noise: ReceiverNoise,
+        start_station_m: float = 0.0,
     ) -> None:
-        """Smooth the stretches; `start_station_m` was driven before them."""
+        """Smooth the stretches; `noise` is what they were filtered with, the start was driven before them."""
+        self._noise = noise
         kept = [stretch for stretch in stretches if len(stretch.used) >= FEWEST_FIXES]
         self._rows = _rows(kept, settings, start_station_m)
         self._time_s = [row.at_s for row in self._rows]
@@ -104,18 +129,18 @@ class DrivenPath:
         stated_m2 = nearest.fix.sigma_east_m**2, nearest.fix.sigma_north_m**2
         middle, half = (row.ee + row.nn) / 2, (row.ee - row.nn) / 2
         worst_m2 = middle + math.hypot(half, row.en)
+        sigma_east_m = self._noise.bias_sigma_m(nearest.calm_east_m)
+        sigma_north_m = self._noise.bias_sigma_m(nearest.calm_north_m)
         return Moment(
             east_m=row.east_m,
             north_m=row.north_m,
+            bias_east_m=sigma_east_m * row.bias_east,
+            bias_north_m=sigma_north_m * row.bias_north,
             heading_rad=row.heading_rad,
             heading_sigma_rad=math.sqrt(row.heading_variance),
             speed_mps=row.speed_mps,
             station_m=row.station_m,
-            covariance=Covariance(
-                max(row.ee, LEAST_KEPT_SHARE**2 * stated_m2[0]),
-                row.en,
-                max(row.nn, LEAST_KEPT_SHARE**2 * stated_m2[1]),
-            ),
+            covariance=_of_the_receivers_place(row, sigma_east_m, sigma_north_m),
             drift_m=math.sqrt(max(worst_m2 - max(stated_m2), 0.0)),
             nearest=nearest,
             reckoned=abs(nearest.at_s - at_s) > self._reckoned_after_s,
@@ -125,6 +150,19 @@ class DrivenPath:
         right = bisect.bisect_right(self._fix_time_s, at_s)
         around = self._fixes[max(right - 1, 0) : right + 1]
         return min(around, key=lambda placed: abs(placed.at_s - at_s))
+
+
+def _of_the_receivers_place(row: _Row, sigma_east_m: float, sigma_north_m: float) -> Covariance:
+    """Covariance of path plus estimated bias: the path's, and the spread of the estimate itself.
+
+    The error of an estimate is independent of the estimate, so the two add; the spread of the estimated bias
+    is the bias's own variance less what is still unknown of it.
+    """
+    return Covariance(
+        row.ee + sigma_east_m**2 * max(1.0 - row.bias_ee, 0.0),
+        row.en - sigma_east_m * sigma_north_m * row.bias_en,
+        row.nn + sigma_north_m**2 * max(1.0 - row.bias_nn, 0.0),
+    )
 
 
 def _between(before: _Row, after: _Row, at_s: float) -> _Row:
@@ -156,6 +194,11 @@ def _between(before: _Row, after: _Row, at_s: float) -> _Row:
         mixed(before.en, after.en),
         mixed(before.nn, after.nn),
         mixed(before.heading_variance, after.heading_variance),
+        mixed(before.bias_east, after.bias_east),
+        mixed(before.bias_north, after.bias_north),
+        mixed(before.bias_ee, after.bias_ee),
+        mixed(before.bias_en, after.bias_en),
+        mixed(before.bias_nn, after.bias_nn),
     )
 
 
@@ -163,18 +206,12 @@ def _beyond(row: _Row, at_s: float) -> _Row:
     """The same course and speed a little further, or a little earlier."""
     later_s = at_s - row.at_s
     east_mps, north_mps = row.velocity_mps
-    return _Row(
-        at_s,
-        row.stretch,
-        row.east_m + later_s * east_mps,
-        row.north_m + later_s * north_mps,
-        row.heading_rad,
-        row.speed_mps,
-        max(row.station_m + later_s * abs(row.speed_mps), 0.0),
-        row.ee,
-        row.en,
-        row.nn,
-        row.heading_variance,
+    return replace(
+        row,
+        at_s=at_s,
+        east_m=row.east_m + later_s * east_mps,
+        north_m=row.north_m + later_s * north_mps,
+        station_m=max(row.station_m + later_s * abs(row.speed_mps), 0.0),
     )
 
 
@@ -209,6 +246,11 @@ def _row(belief: Belief, stretch: Stretch, number: int, station_m: float) -> _Ro
         heading_variance=float(covariance[HEADING, HEADING])
         if stretch.heading_known
         else UNKNOWN_HEADING_RAD**2,
+        bias_east=float(mean[BIAS_EAST]),
+        bias_north=float(mean[BIAS_NORTH]),
+        bias_ee=float(covariance[BIAS_EAST, BIAS_EAST]),
+        bias_en=float(covariance[BIAS_EAST, BIAS_NORTH]),
+        bias_nn=float(covariance[BIAS_NORTH, BIAS_NORTH]),
     )
 
 

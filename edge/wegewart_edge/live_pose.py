@@ -76,7 +76,7 @@ class LivePose:
         if ready is None or moment > ready or self._stretch is None:
             return None
         if self._path is None:
-            self._path = DrivenPath([self._stretch], self._settings, self._station_m)
+            self._path = DrivenPath([self._stretch], self._settings, self._noise, self._station_m)
         at = self._path.at(self._seconds(moment))
         return None if at is None else pose_of(at, moment, self._settings)
 
@@ -160,7 +160,9 @@ class LivePose:
     def _keep_station(self) -> None:
         """What was driven so far, before a new path begins."""
         if self._stretch is not None:
-            self._station_m = DrivenPath([self._stretch], self._settings, self._station_m).length_m
+            self._station_m = DrivenPath(
+                [self._stretch], self._settings, self._noise, self._station_m
+            ).length_m
 
     def _forget(self) -> None:
         """Let go of knots and fixes that no frame will ask for."""
@@ -173,7 +175,7 @@ class LivePose:
             first += 1
         if first < len(stretch.knots) // 4:
             return  # in larger pieces, because the path must be smoothed once for it
-        path = self._path or DrivenPath([stretch], self._settings, self._station_m)
+        path = self._path or DrivenPath([stretch], self._settings, self._noise, self._station_m)
         self._station_m = path.station_m(stretch.knots[first].belief.at_s)
         del stretch.knots[:first]
         used = [placed for placed in stretch.used if placed.at_s >= oldest_s]

@@ -35,8 +35,9 @@ UNKNOWN_HEADING_DEG = 60.0  # a heading with such a sigma is none
 class VehiclePose:
     """Pose of the vehicle's reference point at one moment.
 
-    `cov_gnss` is the covariance of the place. Nearly all of it is the receiver's slowly drifting bias, which
-    the places of a stretch share; what single fixes differ by was taken out.
+    The place is that of the receiver less the noise of single fixes: its slowly drifting bias is left in, so
+    that all places of a drive err alike and the office can find and remove it (DESIGN section 7). `cov_gnss`
+    is the covariance of the place; nearly all of it is that bias.
     """
 
     captured_at: datetime
@@ -102,7 +103,7 @@ class Trajectory:
         self.noise = measured_noise(placed, readings, settings, lever)
         """What the receiver's fixes were found to differ by."""
         stretches, _ = filtered(placed, readings, settings, lever, self.noise)
-        self._path = DrivenPath(stretches, settings)
+        self._path = DrivenPath(stretches, settings, self.noise)
         self.fixes_left_out = sum(stretch.left_out for stretch in stretches)
         """Fixes beyond the filter's gate."""
         if self.fixes_left_out:
@@ -156,7 +157,7 @@ def pose_of(at: Moment, captured_at: datetime, settings: PoseSettings) -> Vehicl
         return None
     anchor = at.nearest
     lat, lon = LocalPlane(anchor.fix.lat, anchor.fix.lon).lat_lon(
-        at.east_m - anchor.east_m, at.north_m - anchor.north_m
+        at.east_m + at.bias_east_m - anchor.east_m, at.north_m + at.bias_north_m - anchor.north_m
     )
     return VehiclePose(
         captured_at=captured_at,

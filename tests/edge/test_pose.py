@@ -81,6 +81,29 @@ def test_many_fixes_do_not_average_away_the_bias_they_share():
     assert 2.2 < math.sqrt(pose.cov_gnss.nn) < 2.5
 
 
+def test_place_keeps_the_bias_that_the_receiver_has_at_that_moment():
+    """All places of a drive err as the receiver does, so that the office can find and remove it."""
+    remaining_m, biases_m = [], []
+    for seed in range(3):
+        driven = drive(seed, lasts_s=40)
+        path = trajectory(driven.fixes)
+        for seconds in np.arange(2.0, 38.0, 0.5):
+            bias_m = driven.bias_m[round(seconds / 0.02)]
+            remaining_m.append(np.subtract(driven.error_m(path.at(moment(seconds))), bias_m))
+            biases_m.append(bias_m)
+    assert np.sqrt(np.mean(np.square(remaining_m))) < 0.15
+    assert np.sqrt(np.mean(np.square(biases_m))) > 1.5
+
+
+def test_stated_covariance_of_the_place_holds_over_many_drives():
+    squared = []
+    for seed in range(60):
+        driven = drive(100 + seed, lasts_s=12, fixes_per_s=2)
+        pose = trajectory(driven.fixes).at(moment(6))
+        squared.append(pose.cov_gnss.mahalanobis2(*driven.error_m(pose)))
+    assert 1.4 < np.mean(squared) < 2.6  # 2 if honest; 60 drives give ± 0.26
+
+
 def test_no_drive_claims_less_than_half_the_stated_accuracy():
     driven = drive(3, lasts_s=400, fixes_per_s=1)
     pose = trajectory(driven.fixes).at(moment(200))
