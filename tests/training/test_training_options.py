@@ -33,7 +33,7 @@ def run_in(root, *command):
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, cwd=root, timeout=900
+        command, capture_output=True, text=True, check=False, env=environment, cwd=root, timeout=2400
     )
 
 
