@@ -127,7 +127,10 @@ def test_the_page_leads_from_photographs_to_a_signed_bundle(walked):
 def test_places_stay_whole(walked):
     root, _ = walked
     places = {
-        split: {line.rpartition("Norway_")[2][:5] for line in (root / f"data/norway/{split}.txt").open()}
+        split: {
+            line.rpartition("Norway_")[2][:5]
+            for line in (root / f"data/norway/{split}.txt").read_text().splitlines()
+        }
         for split in ("train", "val", "test")
     }
     assert sum(map(len, places.values())) == PLACES
