@@ -6,7 +6,6 @@ does not claim more than it knows. The receiver's covariance is not part of it.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -14,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from wegewart.camera import CameraMount
 from wegewart_edge.pose import VehiclePose
 from wegewart_edge.road_camera import RoadCamera, Sights
 from wegewart_edge.size import Size, measured
@@ -21,6 +21,7 @@ from wegewart_edge.size import Size, measured
 Array = npt.NDArray[np.float64]
 
 ERRORS = ("height", "tilt", "roll", "yaw", "heading", "middle")  # columns of Located.by_error
+SHAPE_SIGMA = 0.15  # of a single damage's middle share: cracks lie slanted, and not all outlines are alike
 HEIGHT, TILT, ROLL, YAW, HEADING, MIDDLE = range(len(ERRORS))
 
 
@@ -132,7 +133,7 @@ class Located:
 
     @property
     def drawing(self) -> Array:
-        """Covariance (2, 2) of how loosely the looker draws such a box.
+        """Covariance (2, 2) of how loosely the looker draws such a box, and of the shape in it.
 
         It repeats from look to look: it neither averages out nor widens the gate between frames.
         """
@@ -140,7 +141,8 @@ class Located:
         pixel_sigma_px = self.scene.camera.settings.pixel_sigma_px
         by_pixel = self._east_north_by_slopes @ np.linalg.cholesky(self.noise) / pixel_sigma_px
         columns = by_pixel * (self.edge_share * np.array([x2 - x1, y2 - y1]))[::-1]
-        drawing: Array = columns @ columns.T
+        shape = self._east_north_by_slopes @ self.by_error[:, MIDDLE] * SHAPE_SIGMA
+        drawing: Array = columns @ columns.T + np.outer(shape, shape)
         return drawing
 
     @property
@@ -195,37 +197,41 @@ def locate(
         return []
     boxes_px = np.asarray(sightings.boxes_px, float)
     sights, corners = _sights(boxes_px, camera)
-    extents_m = _extents_m(sights.slopes, corners, camera)
-    places_m = _places_m(sights.slopes, camera)
-    unplaced = _without_a_place(sights.slopes, places_m, camera)
-    cuts = _cuts(boxes_px, camera)
     noise = _pixel_noise(sights, camera)
     by_error, slopes = _with_middles(sights, corners, camera.settings.middle_share)
     scene = Scene(camera, pose, time_sigma_s)
-    rows = zip(boxes_px.tolist(), places_m.tolist(), extents_m.tolist(), cuts.tolist(), strict=True)
-    return [
-        Unplaced(number, reason)
-        if (reason := unplaced[number]) is not None
-        else Located(
-            number=number,
-            class_code=sightings.class_codes[number],
-            confidence=sightings.confidences[number],
-            box_px=tuple(box_px),
-            scene=scene,
-            slopes=slopes[number],
-            noise=noise[number],
-            by_error=by_error[number],
-            forward_m=place_m[0],
-            right_m=place_m[1],
-            distance_m=place_m[2],
-            width_m=extent_m[0],
-            length_m=extent_m[1],
-            edge_share=sightings.edge_share,
-            cut_bottom=cut[0],
-            cut_side=cut[1],
+    limits = _Limits.of(camera)
+    rows = zip(boxes_px.tolist(), sights.slopes.tolist(), corners.transpose(1, 0, 2).tolist(), strict=True)
+    places: list[Located | Unplaced] = []
+    for number, (box_px, bottom, (top, left, right)) in enumerate(rows):
+        forward_m, right_m, distance_m = _place_m(bottom, camera.camera.mount)
+        reason = limits.no_place(bottom, distance_m)
+        if reason is not None:
+            places.append(Unplaced(number, reason))
+            continue
+        width_m, length_m = _extents_m(bottom, top, left, right, camera.camera.mount.height_m)
+        cut_bottom, cut_side = limits.cuts(box_px)
+        places.append(
+            Located(
+                number=number,
+                class_code=sightings.class_codes[number],
+                confidence=sightings.confidences[number],
+                box_px=tuple(box_px),
+                scene=scene,
+                slopes=slopes[number],
+                noise=noise[number],
+                by_error=by_error[number],
+                forward_m=forward_m,
+                right_m=right_m,
+                distance_m=distance_m,
+                width_m=width_m,
+                length_m=length_m,
+                edge_share=sightings.edge_share,
+                cut_bottom=cut_bottom,
+                cut_side=cut_side,
+            )
         )
-        for number, (box_px, place_m, extent_m, cut) in enumerate(rows)
-    ]
+    return places
 
 
 def error_sigmas(camera: RoadCamera, heading_sigma_deg: float) -> Array:
@@ -244,57 +250,69 @@ def east_north_from(heading_deg: float) -> Array:
 
 def _sights(boxes_px: Array, camera: RoadCamera) -> tuple[Sights, Array]:
     """Sights of the bottom middles, and slopes (3, N, 2) of top middle, bottom left and bottom right."""
-    x1, y1, x2, y2 = boxes_px.T
-    middle = (x1 + x2) / 2
-    others = np.array([[middle, y1], [x1, y2], [x2, y2]]).transpose(0, 2, 1).reshape(-1, 2)
-    return camera.sights(np.stack([middle, y2], axis=1)), camera.slopes(others).reshape(3, -1, 2)
+    count = len(boxes_px)
+    pixels = np.empty((4, count, 2))
+    pixels[0, :, 0] = pixels[1, :, 0] = (boxes_px[:, 0] + boxes_px[:, 2]) / 2
+    pixels[2:, :, 0] = boxes_px[:, 0::2].T
+    pixels[0, :, 1] = pixels[2, :, 1] = pixels[3, :, 1] = boxes_px[:, 3]
+    pixels[1, :, 1] = boxes_px[:, 1]
+    sights, corners = camera.sights(pixels[0], pixels[1:].reshape(-1, 2))
+    return sights, corners.reshape(3, count, 2)
 
 
-def _extents_m(bottom: Array, corners: Array, camera: RoadCamera) -> Array:
-    """Width of the lower edge and length along the view, (N, 2); NaN where an end is not on the road."""
-    height_m = camera.camera.mount.height_m
-    fall = np.where(bottom[:, 0] > 0, bottom[:, 0], np.nan)
-    top_fall = np.where(corners[0, :, 0] > 0, corners[0, :, 0], np.nan)
-    width_m = height_m * np.abs(corners[2, :, 1] - corners[1, :, 1]) / fall
-    return np.stack([width_m, height_m / top_fall - height_m / fall], axis=1)
+def _extents_m(
+    bottom: list[float], top: list[float], left: list[float], right: list[float], height_m: float
+) -> tuple[float, float]:
+    """Width of the lower edge and length along the view; NaN where the far end is not on the road."""
+    width_m = height_m * abs(right[1] - left[1]) / bottom[0]
+    return width_m, height_m / top[0] - height_m / bottom[0] if top[0] > 0 else math.nan
 
 
-def _places_m(bottom: Array, camera: RoadCamera) -> Array:
-    """Forward, right and distance of bottom middles, (N, 3); NaN above the horizon."""
-    mount = camera.camera.mount
-    fall = np.where(bottom[:, 0] > 0, bottom[:, 0], np.nan)
-    ahead_m = mount.height_m / fall
-    right_m = ahead_m * bottom[:, 1]
+def _place_m(bottom: list[float], mount: CameraMount) -> tuple[float, float, float]:
+    """Forward and right of the reference point, and distance from the camera's foot; NaN above horizon."""
+    fall, right = bottom
+    ahead_m = mount.height_m / fall if fall > 0 else math.nan
     yaw = math.radians(mount.yaw_right_deg)
-    return np.stack(
-        [
-            mount.forward_m + math.cos(yaw) * ahead_m - math.sin(yaw) * right_m,
-            mount.right_m + math.sin(yaw) * ahead_m + math.cos(yaw) * right_m,
-            np.hypot(ahead_m, right_m),
-        ],
-        axis=1,
+    return (
+        mount.forward_m + ahead_m * (math.cos(yaw) - math.sin(yaw) * right),
+        mount.right_m + ahead_m * (math.sin(yaw) + math.cos(yaw) * right),
+        ahead_m * math.hypot(1.0, right),
     )
 
 
-def _without_a_place(bottom: Array, places_m: Array, camera: RoadCamera) -> Sequence[NoPlace | None]:
-    """Why a bottom middle has no place on the road, one per box."""
-    mount, settings = camera.camera.mount, camera.settings
-    sigma_rad = math.radians(math.hypot(mount.tilt_sigma_deg, settings.slope_sigma_deg))
-    depression_rad = np.arctan2(bottom[:, 0], np.hypot(1.0, bottom[:, 1]))
-    near_horizon = ~(depression_rad > max(settings.horizon_sigmas * sigma_rad, 0.0))
-    too_far = places_m[:, 2] > settings.far_m
-    return [
-        NoPlace.NEAR_HORIZON if horizon else NoPlace.TOO_FAR if far else None
-        for horizon, far in zip(near_horizon.tolist(), too_far.tolist(), strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Between what borders a box has a place: below the horizon, near enough, and within the frame."""
 
+    depression_rad: float
+    far_m: float
+    left_px: float
+    right_px: float
+    below_px: float
 
-def _cuts(boxes_px: Array, camera: RoadCamera) -> npt.NDArray[np.bool_]:
-    """Whether the frame's lower edge cuts a box, and whether its left or right edge does, (N, 2)."""
-    size, edge_px = camera.camera.intrinsics, camera.settings.frame_edge_px
-    below = boxes_px[:, 3] >= size.height_px - edge_px
-    aside = (boxes_px[:, 0] <= edge_px) | (boxes_px[:, 2] >= size.width_px - edge_px)
-    return np.stack([below, aside], axis=1)
+    @classmethod
+    def of(cls, camera: RoadCamera) -> "_Limits":
+        mount, settings, size = camera.camera.mount, camera.settings, camera.camera.intrinsics
+        sigma_rad = math.radians(math.hypot(mount.tilt_sigma_deg, settings.slope_sigma_deg))
+        edge_px = settings.frame_edge_px
+        return cls(
+            settings.horizon_sigmas * sigma_rad,
+            settings.far_m,
+            edge_px,
+            size.width_px - edge_px,
+            size.height_px - edge_px,
+        )
+
+    def no_place(self, bottom: list[float], distance_m: float) -> NoPlace | None:
+        """Why a bottom middle has no place on the road; a slope that is no number lies behind the camera."""
+        if not math.atan2(bottom[0], math.hypot(1.0, bottom[1])) > self.depression_rad:
+            return NoPlace.NEAR_HORIZON
+        return NoPlace.TOO_FAR if distance_m > self.far_m else None
+
+    def cuts(self, box_px: list[float]) -> tuple[bool, bool]:
+        """Whether the frame's lower edge cuts a box, and whether its left or right edge does."""
+        x1, _, x2, y2 = box_px
+        return y2 >= self.below_px, x1 <= self.left_px or x2 >= self.right_px
 
 
 def _pixel_noise(sights: Sights, camera: RoadCamera) -> Array:
@@ -307,12 +325,13 @@ def _pixel_noise(sights: Sights, camera: RoadCamera) -> Array:
 def _with_middles(sights: Sights, corners: Array, share: float) -> tuple[Array, Array]:
     """All columns of `by_error` (N, 2, 6), and slopes that lead to the near end of the damage.
 
-    The outline of a damage from near to far bounds its box. Seen from aside, its middle lies about half a
-    length further away than its near end and thus nearer to the image's middle; the slope to the right of
-    the near end is larger by (far − near) / (far + near), times the share that is true of these boxes.
+    The outline of a damage from near to far bounds its box. Seen from aside, one side of the box is drawn by
+    the far end, which lies nearer to the image's middle; the slope to the right of the near end's middle is
+    larger by (far − near) / (2 far), times the share that is true of these boxes.
     """
-    near, far = sights.slopes[:, 0], np.maximum(corners[0, :, 0], 0.0)
-    column = np.zeros((len(near), 2, 1))
-    column[:, 1, 0] = -sights.slopes[:, 1] * (near - far) / (near + far)
+    fall, far_fall = sights.slopes[:, 0], np.maximum(corners[0, :, 0], 0.0)
+    column = np.zeros((len(fall), 2, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        column[:, 1, 0] = -sights.slopes[:, 1] * (1 - far_fall / fall) / 2
     slopes = sights.slopes - share * column[:, :, 0]
     return np.concatenate([sights.by_error, column], axis=2), slopes

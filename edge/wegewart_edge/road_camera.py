@@ -79,6 +79,9 @@ class RoadCamera:
             ]
         )
         self._distortion = np.array(intrinsics.distortion or (0.0, 0.0, 0.0, 0.0))
+        self._bends = bool(self._distortion.any())
+        self._focal_px = np.diagonal(self._matrix)[:2]
+        self._straight_steps = np.vstack([np.diag(1 / self._focal_px), np.zeros((1, 2))])
         self._rotation, self._turns = _rotation_and_turns(camera)
         # viewing axes: the vehicle's, turned by the mount's yaw, so that the image's middle lies ahead
         level_from_vehicle = _turn(2, -math.radians(camera.mount.yaw_right_deg))[0]
@@ -135,32 +138,38 @@ class RoadCamera:
             lowest = max(lowest, float(above.max()) if above.size else 0.0)
         return lowest
 
-    def slopes(self, pixels: Array) -> Array:
-        """Slopes (N, 2) of the rays of pixels (N, 2), as in `Sights`."""
-        return _slopes(self._rays(pixels) @ self._viewing.T)
-
-    def sights(self, pixels: Array) -> Sights:
-        """Slopes of pixels (N, 2) with what moves them.
+    def sights(self, pixels: Array, others: Array) -> tuple[Sights, Array]:
+        """Slopes of pixels (N, 2) with what moves them, and slopes (M, 2) alone of other pixels.
 
         An error of height scales the fall; of an angle, turns the ray; of the heading, also moves the camera
         by its lever arm around the reference point.
         """
-        ray, by_pixel_of_ray = self._rays_and_steps(pixels)
+        count = len(pixels)
+        if self._bends:
+            stepped = (pixels[None] + PIXEL_STEPS[:, None]).reshape(-1, 2)
+            rays = self._rays(np.concatenate([stepped, others]))
+            ray, other = rays[:count], rays[5 * count :]
+            steps = rays[count : 5 * count].reshape(4, count, 3)
+            by_pixel_of_ray = np.stack([steps[0] - steps[1], steps[2] - steps[3]], axis=2)
+        else:
+            rays = self._rays(np.concatenate([pixels, others]))
+            ray, other = rays[:count], rays[count:]
+            by_pixel_of_ray = self._straight_steps
         direction = ray @ self._viewing.T
-        slopes = _slopes(direction)
         ahead = np.where(direction[:, 0] > HORIZON_EPSILON, direction[:, 0], np.nan)
-        # d(fall) = (dz - fall dx) / ahead, d(right) = (dy - right dx) / ahead
-        chain = np.zeros((len(ray), 2, 3))
+        slopes = direction[:, 2:0:-1] / ahead[:, None]
+        chain = np.zeros(
+            (count, 2, 3)
+        )  # d(fall) = (dz - fall dx) / ahead, d(right) = (dy - right dx) / ahead
         chain[:, :, 0] = -slopes / ahead[:, None]
         chain[:, 0, 2] = chain[:, 1, 1] = 1 / ahead
         turned = ray @ self._viewing_turns  # (3, N, 3): tilt, roll, yaw
-        by_angle = np.matmul(chain, turned.transpose(1, 2, 0))
-        by_error = np.empty((len(ray), 2, 5))
+        by_error = np.empty((count, 2, 5))
         by_error[:, 0, 0], by_error[:, 1, 0] = slopes[:, 0], 0.0
-        by_error[:, :, 1:4] = -by_angle
-        by_error[:, :, 4] = -by_angle[:, :, 2] - _lever_slopes(slopes, self.camera.mount, self._lever)
-        by_pixel = np.matmul(chain, self._viewing @ by_pixel_of_ray)
-        return Sights(slopes, by_pixel, by_error)
+        np.matmul(chain, -turned.transpose(1, 2, 0), out=by_error[:, :, 1:4])
+        by_error[:, :, 4] = by_error[:, :, 3] - _lever_slopes(slopes, self.camera.mount, self._lever)
+        by_pixel = chain @ (self._viewing @ by_pixel_of_ray)
+        return Sights(slopes, by_pixel, by_error), _slopes(other @ self._viewing.T)
 
     def ground(self, pixels: Array, tilt_more_rad: float = 0.0) -> GroundPoints:
         """Project image points onto the flat road.
@@ -205,18 +214,16 @@ class RoadCamera:
 
     def _rays_and_steps(self, pixels: Array) -> tuple[Array, Array]:
         """Rays of pixels (N, 2), and how they move per pixel (N, 3, 2): central differences."""
-        if self._distortion.any():
+        if self._bends:
             rays = self._rays((pixels[None] + PIXEL_STEPS[:, None]).reshape(-1, 2)).reshape(5, -1, 3)
             return rays[0], np.stack([rays[1] - rays[2], rays[3] - rays[4]], axis=2)
-        steps = np.zeros((len(pixels), 3, 2))
-        steps[:, 0, 0], steps[:, 1, 1] = 1 / self._matrix[0, 0], 1 / self._matrix[1, 1]
-        return self._rays(pixels), steps
+        return self._rays(pixels), np.repeat(self._straight_steps[None], len(pixels), axis=0)
 
     def _rays(self, pixels: Array) -> Array:
         """Directions (N, 3) in the camera's frame, undistorted, with z = 1."""
-        if not self._distortion.any():
+        if not self._bends:
             rays = np.ones((len(pixels), 3))
-            rays[:, :2] = (pixels - self._matrix[:2, 2]) / (self._matrix[0, 0], self._matrix[1, 1])
+            rays[:, :2] = (pixels - self._matrix[:2, 2]) / self._focal_px
             return rays
         flat = cv2.undistortPointsIter(
             np.ascontiguousarray(pixels)[:, None],
@@ -226,7 +233,9 @@ class RoadCamera:
             np.eye(3),
             UNDISTORT_UNTIL,
         )
-        return np.column_stack([flat.reshape(-1, 2).astype(np.float64), np.ones(len(pixels))])
+        rays = np.ones((len(pixels), 3))
+        rays[:, :2] = flat[:, 0]
+        return rays
 
     def _meet_road(self, direction: Array) -> tuple[Array, Array]:
         """Where rays (N, 3) in the vehicle's frame meet the road, and the derivative by the ray (N, 2, 3)."""

@@ -32,6 +32,7 @@ Array = npt.NDArray[np.float64]
 SLOW, FRAME = 6, 7  # columns behind those of Located.by_error
 HEAD = 8
 TILTS = [TILT, SLOW, FRAME]
+TILT_PAIRS = np.ix_(TILTS, TILTS)
 DRIVE_WIDE = [HEIGHT, TILT, ROLL, YAW, MIDDLE]  # what later damages still tell of earlier ones
 LEAST_FALL = 1e-3  # of a slope: further than any road in view
 ITERATIONS = 2  # of an update: a third changes nothing above a millimetre
@@ -139,19 +140,30 @@ class RoadFilter:
         What came later tells of a passed damage only through them: the backward step of Rauch, Tung and
         Striebel (AIAA Journal 3(8), 1965) over the constant part of the state.
         """
-        gain = known.cross @ np.linalg.pinv(known.wide, hermitian=True)
+        gain: Array = known.cross @ np.linalg.pinv(known.wide, hermitian=True)
         now = self.covariance[np.ix_(DRIVE_WIDE, DRIVE_WIDE)]
         moved = gain @ (self.state[DRIVE_WIDE] - known.wide_state)
-        slopes: Array = known.slopes * [math.exp(moved[0]), 1.0] + [0.0, moved[1]]
+        slopes: Array = np.array([known.slopes[0] * math.exp(moved[0]), known.slopes[1] + moved[1]])
         covariance: Array = known.covariance + gain @ (now - known.wide) @ gain.T
         return slopes, _of_slopes(slopes, covariance)
 
     def frame_tilt(self) -> FrameTilt:
         """Tilt of the frame that was taken last."""
-        variance = float(self.covariance[np.ix_(TILTS, TILTS)].sum())
+        variance = float(self.covariance[TILT_PAIRS].sum())
         mount_sigma_rad = math.radians(self._camera.camera.mount.tilt_sigma_deg)
         prior = math.hypot(mount_sigma_rad, self.noise.slow_tilt_rad, self.noise.frame_tilt_rad)
         return FrameTilt(float(self.state[TILTS].sum()), math.sqrt(max(variance, 0.0)), prior)
+
+    def tilt_unseen(self) -> FrameTilt:
+        """Tilt of a frame without looks: what the drive told of the mount, and any slope and pitching."""
+        mount_sigma_rad = math.radians(self._camera.camera.mount.tilt_sigma_deg)
+        passing = (self.noise.slow_tilt_rad, self.noise.frame_tilt_rad)
+        known_sigma_rad = math.sqrt(max(float(self.covariance[TILT, TILT]), 0.0))
+        return FrameTilt(
+            float(self.state[TILT]),
+            math.hypot(known_sigma_rad, *passing),
+            math.hypot(mount_sigma_rad, *passing),
+        )
 
     def begin(self, heading_sigma_rad: float) -> None:
         """The first frame of a drive."""
@@ -259,7 +271,8 @@ class RoadFilter:
 
     def _gain(self, rows: Array, new: Array) -> tuple[Array, Array]:
         cross = self.covariance @ rows.T
-        return np.linalg.solve(rows @ cross + new, cross.T).T, cross
+        gain = np.linalg.solve(rows @ cross + new, cross.T).T.astype(np.float64, copy=False)
+        return gain, cross
 
     def _settle(self, state: Array, gain: Array, cross: Array) -> None:
         self.state = state

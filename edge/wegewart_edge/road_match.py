@@ -6,6 +6,7 @@ from scipy.optimize import linear_sum_assignment
 
 Array = npt.NDArray[np.float64]
 
+ALONE_GATES = 3.0  # so many gates away another damage is surely another one
 TRIED_TILTS = np.linspace(-2.5, 2.5, 11)  # sigmas of a frame's own tilt: 99 % of it, half a sigma apart
 
 
@@ -15,8 +16,9 @@ def match(
     frame_tilt: Array,
     class_costs: Array,
     gate: float,
-) -> list[tuple[int, int]]:
-    """Pairs of damage and look.
+    gate_alone: float,
+) -> tuple[list[tuple[int, int]], set[int]]:
+    """Pairs of damage and look, and the looks for which no other damage, nor damages another look, is near.
 
     A pair is possible where the squared Mahalanobis distance plus the price of another class is within the
     gate. The tilt of the frame moves all its looks together. Where a look could belong to several damages
@@ -28,22 +30,31 @@ def match(
         covariances: (damages, looks, 2, 2), of the differences.
         frame_tilt: (looks, 2), how one sigma of the frame's own tilt moves each look.
         class_costs: (damages, looks).
-        gate: Largest cost of a pair; so much also costs a look that is left alone.
+        gate: Largest cost of a pair; so much also costs a look that is left over.
+        gate_alone: Largest cost where no other damage is near the look, and no other look near the damage.
     """
     costs = _distances2(differences, covariances) + class_costs
-    possible = costs <= gate
+    single = _single(costs <= ALONE_GATES * gate)
+    alone = {int(look) for look in np.flatnonzero(single.any(axis=0))}
+    possible = (costs <= gate) | (single & (costs <= gate_alone))
     if not possible.any():
-        return []
+        return [], alone
     if len(frame_tilt) < 2 or not _ambiguous(possible):
-        return _assigned(np.where(possible, costs, gate), possible)[1]
+        return _assigned(np.where(possible, np.minimum(costs, gate), gate), possible)[1], alone
     given_tilt = covariances - np.einsum("mi,mj->mij", frame_tilt, frame_tilt)[None]
     ways = []
     for sigmas in TRIED_TILTS:
         shifted = differences - sigmas * frame_tilt[None]
         costs = np.minimum(_distances2(shifted, given_tilt) + class_costs, gate)
-        total, pairs = _assigned(np.where(possible, costs, gate), possible & (costs < gate))
+        total, pairs = _assigned(np.where(possible, costs, gate), possible & ((costs < gate) | single))
         ways.append((total + sigmas**2, pairs))
-    return min(ways, key=lambda way: way[0])[1]
+    return min(ways, key=lambda way: way[0])[1], alone
+
+
+def _single(near: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Of pairs that are near, those of a look near one damage only, which is near no other look."""
+    single: npt.NDArray[np.bool_] = near & (near.sum(axis=0) == 1)[None] & (near.sum(axis=1) == 1)[:, None]
+    return single
 
 
 def _ambiguous(possible: npt.NDArray[np.bool_]) -> bool:

@@ -12,6 +12,7 @@ from wegewart.geo import Covariance
 from wegewart_edge.locate import Located
 from wegewart_edge.pose import VehiclePose
 from wegewart_edge.road_camera import RoadCamera
+from wegewart_edge.road_match import ALONE_GATES
 from wegewart_edge.road_tilt import FrameTilt, MeasuredTilt
 from wegewart_edge.settings import TrackSettings
 from wegewart_edge.tilt_noise import Noise, learnt_noise
@@ -90,7 +91,9 @@ class RoadTracker:
 
         What ends on the way is finished at the end of it, with what all of them tell about the mount.
         """
-        first = self._tracks_with(self._assumed)
+        # What is assumed may be too small, and what lies beyond the gate would never correct it.
+        wide = ALONE_GATES * self._settings.gate
+        first = self._tracks_with(self._assumed, wide)
         for frame in self._waiting:
             first.step(frame)
         self._tracks = tracks = self._tracks_with(self._learnt(first))
@@ -117,8 +120,8 @@ class RoadTracker:
         self._tilts.append((frame.sequence, tilt))
         return ended
 
-    def _tracks_with(self, noise: Noise) -> Tracks:
-        return Tracks(self._settings, self._camera, self._drift_variance_m2, noise)
+    def _tracks_with(self, noise: Noise, gate_alone: float | None = None) -> Tracks:
+        return Tracks(self._settings, self._camera, self._drift_variance_m2, noise, gate_alone)
 
     def _learnt(self, tracks: Tracks) -> Noise:
         return learnt_noise(tracks.logged, self._camera, self._drift_variance_m2, self._assumed)

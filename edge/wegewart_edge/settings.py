@@ -96,7 +96,7 @@ class LocateSettings(Section):
     frame_edge_px: NotNegative = 2.0
     cut_sigma_m: Positive = 1.0
     middle_share: float = Field(default=0.5, ge=0, le=1)
-    middle_share_sigma: NotNegative = 0.3
+    middle_share_sigma: NotNegative = 0.5
 
 
 class TrackSettings(Section):

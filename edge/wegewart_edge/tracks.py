@@ -139,12 +139,19 @@ class Tracks:
     Args:
         drift_variance_m2: Variance per axis of the change of the pose's error, from a pose's covariance and
             a driven length; at length 0 twice the pose's own noise.
+        gate_alone: Gate where a look could belong to one damage only; None for that of the settings.
     """
 
     def __init__(
-        self, settings: TrackSettings, camera: RoadCamera, drift_variance_m2: DriftVarianceM2, noise: Noise
+        self,
+        settings: TrackSettings,
+        camera: RoadCamera,
+        drift_variance_m2: DriftVarianceM2,
+        noise: Noise,
+        gate_alone: float | None = None,
     ) -> None:
         self._settings = settings
+        self._gate_alone = gate_alone or settings.gate
         self._camera = camera
         self._drift_variance_m2 = drift_variance_m2
         self._filter = RoadFilter(camera, noise)
@@ -166,18 +173,20 @@ class Tracks:
 
     def step(self, frame: LocatedFrame) -> tuple[list[Track], FrameTilt]:
         """Take one frame; the tracks that ended before it, and its tilt."""
-        self._advance(frame.pose)
         ended = self._retired(frame.pose)
+        if not frame.located and frame.measured_tilt is None:
+            return ended, self._filter.tilt_unseen()
+        self._advance(frame.pose)
         if frame.measured_tilt is not None:
             self._filter.take_tilt(frame.measured_tilt)
         whole = [each for each in frame.located if not each.cut]
         followed, fresh = self._take_whole(whole)
         tilt = self._filter.frame_tilt()
-        for track, located in followed:
-            track.take(self._placed(track, Look(frame.sequence, located, tilt)))
+        for track, located, sure in followed:
+            track.take(self._placed(track, Look(frame.sequence, located, tilt), sure))
         cut = [Look(frame.sequence, each, tilt) for each in frame.located if each.cut]
         fresh_looks = [Look(frame.sequence, each, tilt) for each in fresh]
-        busy = {id(track) for track, _ in followed}
+        busy = {id(track) for track, _, _ in followed}
         self._go_on_with(fresh_looks, cut, busy)
         return ended + self._overflow(), tilt
 
@@ -286,18 +295,20 @@ class Tracks:
         for slot, track in enumerate(self._in_filter):
             track.slot = slot
 
-    def _take_whole(self, whole: Sequence[Located]) -> tuple[list[tuple[Track, Located]], list[Located]]:
-        """Tracks with their looks of this frame, and the looks that belong to none."""
+    def _take_whole(
+        self, whole: Sequence[Located]
+    ) -> tuple[list[tuple[Track, Located, bool]], list[Located]]:
+        """Tracks with their looks of this frame, and whether beyond doubt; the looks that belong to none."""
         if not whole or not self._in_filter:
             return [], list(whole)
         reading = Reading.of(whole, self._filter.noise)
         differences = self._filter.differences(reading)
-        pairs = match(*differences, self._class_costs(whole), self._settings.gate)
+        pairs, alone = match(*differences, self._class_costs(whole), self._settings.gate, self._gate_alone)
         if pairs:
             slots, looks = (list(each) for each in zip(*pairs, strict=True))
             self._filter.take(slots, reading.part(looks))
         paired = {look for _, look in pairs}
-        followed = [(self._in_filter[slot], whole[look]) for slot, look in pairs]
+        followed = [(self._in_filter[slot], whole[look], look in alone) for slot, look in pairs]
         return followed, [each for number, each in enumerate(whole) if number not in paired]
 
     def _class_costs(self, located: Sequence[Located]) -> Array:
@@ -307,11 +318,12 @@ class Tracks:
             [[change * _other_class(track, each) for each in located] for track in self._in_filter]
         )
 
-    def _placed(self, track: Track, look: Look) -> Look:
-        """The look, after noting what the filter now knows of its track."""
+    def _placed(self, track: Track, look: Look, sure: bool) -> Look:
+        """The look, after noting what the filter now knows of its track; sure ones tell how much varies."""
         assert track.slot is not None
         track.place = (look, self._filter.of(track.slot))
-        self.logged.append((track, look))
+        if sure:
+            self.logged.append((track, look))
         self.whole_looks += 1
         return look
 
@@ -342,7 +354,7 @@ class Tracks:
             for slot, (track, look) in zip(slots, new, strict=True):
                 track.slot = slot
                 self._in_filter.append(track)
-                self._placed(track, look)
+                self._placed(track, look, sure=True)
 
     def _continued(self, free: Sequence[Track], look: Look) -> Track | None:
         costs = [self._cost(track, look) for track in free]
