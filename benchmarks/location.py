@@ -162,7 +162,7 @@ def _print_counts(by_sigma: dict[float, Measured]) -> None:
     print(
         "What was counted: a split damage has more than one track in a drive; a mixed track began elsewhere\n"
     )
-    columns = ("receiver", "boxes", "tracks", "false", "split", "mixed", "damages seen", "missed", "boxes/s")
+    columns = ("receiver", "boxes", "tracks", "false", "split", "mixed", "damages seen", "missed")
     print_table(
         columns,
         [
@@ -175,10 +175,22 @@ def _print_counts(by_sigma: dict[float, Measured]) -> None:
                 counts.mixed_tracks,
                 counts.damages_seen,
                 counts.damages_missed,
-                f"{measured.effort.detections_per_s:.0f}",
             )
             for sigma_m, measured in by_sigma.items()
             for counts in (measured.counts,)
+        ],
+    )
+    print("Processor time of one core, frames as they came (most with no box, else one or two)\n")
+    print_table(
+        ("receiver", "located/s", "located and followed/s", "pose, ms a frame"),
+        [
+            (
+                f"{sigma_m} m",
+                f"{measured.effort.detections_per_s:.0f}",
+                f"{measured.effort.tracked_per_s:.0f}",
+                f"{measured.effort.pose_ms_per_frame:.2f}",
+            )
+            for sigma_m, measured in by_sigma.items()
         ],
     )
 
