@@ -21,6 +21,7 @@ from wegewart.errors import InvalidDrive
 from wegewart.geo import Datum
 from wegewart.wire import Identifier, UtcDatetime
 from wegewart_edge.gnss import parse_moment
+from wegewart_edge.road_tilt import MeasuredTilt
 from wegewart_edge.video_reader import VideoReader
 from wegewart_inference.frame import BrokenFrame, Frame
 from wegewart_inference.sources import image_frame
@@ -116,6 +117,7 @@ class FrameEntry:
     captured_at: datetime
     file: str | None = None
     frame_index: int | None = None
+    measured_tilt: MeasuredTilt | None = None
 
 
 @dataclass(frozen=True)
@@ -223,8 +225,34 @@ def _entry(row: dict[str, str], which: str, about: DriveFile) -> FrameEntry:
     if which == "frame_index":
         if int(named) < 0:
             raise ValueError(f"frame_index {named} must be 0 or more")
-        return FrameEntry(sequence, camera_id, parse_moment(row["captured_at"]), frame_index=int(named))
-    return FrameEntry(sequence, camera_id, parse_moment(row["captured_at"]), file=_within(named))
+        return FrameEntry(
+            sequence,
+            camera_id,
+            parse_moment(row["captured_at"]),
+            frame_index=int(named),
+            measured_tilt=_measured_tilt(row),
+        )
+    return FrameEntry(
+        sequence,
+        camera_id,
+        parse_moment(row["captured_at"]),
+        file=_within(named),
+        measured_tilt=_measured_tilt(row),
+    )
+
+
+def _measured_tilt(row: dict[str, str]) -> MeasuredTilt | None:
+    """Tilt of a frame where the optional columns give it.
+
+    Raises:
+        ValueError: If only one of the two is given, or they are no tilt and no sigma.
+    """
+    tilt, sigma = ((row.get(column) or "").strip() for column in ("tilt_down_deg", "tilt_sigma_deg"))
+    if not tilt and not sigma:
+        return None
+    if not tilt or not sigma:
+        raise ValueError("tilt_down_deg and tilt_sigma_deg are given together or not at all")
+    return MeasuredTilt(float(tilt), float(sigma))
 
 
 def _check_order(entries: list[FrameEntry]) -> None:

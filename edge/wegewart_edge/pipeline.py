@@ -208,7 +208,7 @@ class Replay:
         self.tally.frames_used += 1
         with self.tally.timed("locate_and_track"):
             located = self._locate(seen, lane, admitted, entry.sequence)
-            ended = lane.tracker.step(entry.sequence, admitted, located)
+            ended = lane.tracker.step(entry.sequence, admitted, located, entry.measured_tilt)
         self._keep_all(ended, lane)
 
     def _look(self, entry: FrameEntry) -> Sightings | Rejected:

@@ -18,10 +18,11 @@ COLUMNS = ("sequence", "class", "confidence", "x1", "y1", "x2", "y2")
 def locate(tmp_path, capsys):
     """Run the command on boxes; exit code, observations, and what it said."""
 
-    def run(drive, rows, columns=COLUMNS):
+    def run(drive, rows, columns=COLUMNS, options=()):
         write_rows(tmp_path / "boxes.csv", columns, rows)
         out = tmp_path / "observations.jsonl"
-        code = main(["locate", str(drive), "--detections", str(tmp_path / "boxes.csv"), "--out", str(out)])
+        given = ["--detections", str(tmp_path / "boxes.csv"), "--out", str(out)]
+        code = main(["locate", str(drive), *given, *options])
         lines = out.read_text().splitlines() if out.exists() else []
         return code, [Observation.model_validate_json(line) for line in lines], capsys.readouterr().err
 
@@ -95,6 +96,44 @@ def test_boxes_without_a_place_are_counted_with_the_reason(locate, make_drive):
     code, observations, said = locate(make_drive(), [(1, "D40", 0.9, 300, 20, 340, 60)])
     assert (code, observations) == (0, [])
     assert "near_horizon: 1" in said
+
+
+def test_box_cut_by_the_frame_is_no_observation_and_is_listed(locate, make_drive, tmp_path):
+    drive, listed = make_drive(), tmp_path / "no-place.csv"
+    rows = [(1, "D20", 0.9, 300, 250, 400, 360), (2, "D40", 0.9, 300, 20, 340, 60)]
+    code, observations, said = locate(drive, rows, options=["--no-place", str(listed)])
+    assert (code, observations) == (0, [])
+    assert "cut_below: 1" in said
+    assert "seen only cut by the frame's edge: 1" in said
+    assert listed.read_text().splitlines()[1:] == ["1,0,D20,cut_below,yes", "2,0,D40,near_horizon,no"]
+
+
+def test_tilt_of_each_frame_is_written_and_a_measured_one_is_taken(locate, make_drive, tmp_path):
+    drive, tilts = make_drive(), tmp_path / "tilts.csv"
+    rows = boxes_of(drive, (20.0, 1.0, "D40"))
+    frames = (drive / "frames.csv").read_text().splitlines()
+    given = [frames[0] + ",tilt_down_deg,tilt_sigma_deg"]
+    given += [line + (",5.20,0.02" if line.startswith("2,") else ",,") for line in frames[1:]]
+    (drive / "frames.csv").write_text("\n".join(given) + "\n")
+    code, observations, _ = locate(drive, rows, options=["--tilts", str(tilts)])
+    assert (code, len(observations)) == (0, 1)
+    by_frame = dict(line.split(",", 1) for line in tilts.read_text().splitlines()[1:])
+    assert len(by_frame) == 12
+    tilt, sigma, estimated = by_frame["2"].split(",")
+    assert float(tilt) == pytest.approx(5.2, abs=0.02)
+    assert float(sigma) <= 0.02
+    assert estimated == "yes"
+    assert by_frame["0"].endswith("no")
+
+
+def test_half_of_a_measured_tilt_is_refused(locate, make_drive):
+    drive = make_drive()
+    lines = (drive / "frames.csv").read_text().splitlines()
+    half = [lines[0] + ",tilt_down_deg", *(line + ",5.2" for line in lines[1:])]
+    (drive / "frames.csv").write_text("\n".join(half) + "\n")
+    code, _, said = locate(drive, [])
+    assert code == 1
+    assert "together or not at all" in said
 
 
 def test_unknown_command_is_called_wrongly():
