@@ -13,7 +13,7 @@ from wegewart.camera import Camera, CameraIntrinsics, CameraMount
 from wegewart.errors import CalibrationRefused
 from wegewart_edge.calibration.adjustment import Adjustment
 from wegewart_edge.calibration.grid_picture import grid_picture
-from wegewart_edge.calibration.lane_width import lane_width_m
+from wegewart_edge.calibration.lane_width import LaneWidth, height_from_lane, lane_width_m
 from wegewart_edge.calibration.mount import (
     ANYWHERE,
     HeightBy,
@@ -240,6 +240,22 @@ def test_lane_is_as_wide_as_it_was_drawn():
     image = road_shot(seen_through(), 3.0, rng, right_m=0.1, lane_lines=(-1.6, 1.7))
     assert lane_width_m(image, seen_through()) == pytest.approx(3.3, abs=0.04)
     assert lane_width_m(road_shot(seen_through(), 3.0, rng), seen_through()) is None
+
+
+def test_lanes_width_gives_the_height_under_which_it_fits():
+    """Drawn 3.3 m wide from 1.42 m; told so, a camera taken to be 1.50 m high is found to be 1.42 m high."""
+    images, _ = drawn_drive()
+    high = camera(height_m=1.50)
+    taken_too_high = replace(estimate_with(), camera=high)
+    found = height_from_lane(images.__getitem__, FRAMES, taken_too_high, LaneWidth(3.3, 0.03))
+    assert abs(found.height_m - HEIGHT_M) < 2.5 * found.sigma_m
+    assert found.sigma_m < 0.03
+
+
+def test_a_street_without_markings_cannot_give_the_height():
+    bare = [road_shot(seen_through(), 3.0, np.random.default_rng(6))] * FRAMES
+    with pytest.raises(CalibrationRefused, match="Both markings of the lane were seen in 0 frames"):
+        height_from_lane(bare.__getitem__, FRAMES, estimate_with(), LaneWidth(3.3, 0.03))
 
 
 def test_grid_picture_draws_the_five_metre_line_where_the_camera_has_it():
