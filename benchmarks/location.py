@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _with_receiver(sigma_m: float) -> Setting:
-    return Setting(gnss=GnssSetting.of_sigma(sigma_m))
+    return Setting(gnss=GnssSetting.of_sigma(sigma_m), passes=PASSES)
 
 
 def _measured(setting: Setting, name: str, seeds: Sequence[int], folder: Path, workers: int) -> Measured:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 from simulation.campaign import Measured, measure
-from simulation.setting import Setting
+from simulation.setting import Setting, StreetSetting
 
 from wegewart_edge.settings import EdgeSettings
 
@@ -20,9 +20,10 @@ KEYS = {
 }
 
 
-def test_json_has_exactly_the_figures_of_the_issue_and_nothing_else_is_printed(capsys, tmp_path):
+def test_json_has_exactly_the_figures_of_the_issue_and_nothing_else_is_printed(capsys, tmp_path, monkeypatch):
     import location
 
+    monkeypatch.setattr(location, "PASSES", 2)
     run = ["--json", "--seeds", "2", "--commanded", "1", "--keep", str(tmp_path)]
     assert location.main(run) == 0
     said = capsys.readouterr()
@@ -48,13 +49,13 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
 
 
 def test_workers_find_the_same_as_one_process(tmp_path):
-    setting, settings = Setting(passes=1), EdgeSettings()
+    setting, settings = Setting(passes=1, street=StreetSetting(length_m=30.0)), EdgeSettings()
     outcomes = []
     for workers in (1, 2):
         folder = tmp_path / str(workers)
         folder.mkdir()
         measured = Measured()
-        for _, part in measure(setting, settings, range(12), folder, workers):
+        for _, part in measure(setting, settings, range(11), folder, workers):
             measured.add(part)
         outcomes.append(measured)
     alone, together = outcomes
