@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.picture is not None:
         kept = read_points()
         crops = [_crops(number, point, images) for number, point in enumerate(kept)]
-        _write_picture(arguments.picture, [cv2.resize(crop, None, fx=0.5, fy=0.5) for crop in crops])
+        _write_picture(arguments.picture, [_halved(crop) for crop in crops])
     return 0
 
 
@@ -125,7 +125,7 @@ def candidates(first: int, images: Sequence[Image], estimate: CameraEstimate) ->
         first_px = estimate.camera.pixels_from_ground(_at(there_grid, there_row, there_column))[0]
         second_px = estimate.camera.pixels_from_ground(_at(here_grid, float(row), float(column)))[0]
         found.append(Candidate(first, second, first_px, second_px, score))
-        places.append(corner)
+        places.append(np.asarray(corner, np.float64))
     return found
 
 
@@ -154,7 +154,7 @@ def _found_again(here: Image, there: Image, row: int, column: int) -> tuple[floa
     searched = there[rows, columns]
     if searched.shape[0] < wanted.shape[0] or searched.shape[1] < wanted.shape[1]:
         return None
-    score = cv2.matchTemplate(searched, wanted, cv2.TM_CCOEFF_NORMED)
+    score = np.asarray(cv2.matchTemplate(searched, wanted, cv2.TM_CCOEFF_NORMED), np.float32)
     best_row, best_column = np.unravel_index(int(score.argmax()), score.shape)
     best = float(score[best_row, best_column])
     others = score.copy()
@@ -166,6 +166,10 @@ def _found_again(here: Image, there: Image, row: int, column: int) -> tuple[floa
     fine_row = best_row + _peak(score[best_row - 1 : best_row + 2, best_column])
     fine_column = best_column + _peak(score[best_row, best_column - 1 : best_column + 2])
     return best, row + fine_row, column + fine_column
+
+
+def _halved(crop: Image) -> Image:
+    return np.asarray(cv2.resize(crop, None, fx=0.5, fy=0.5), np.uint8)
 
 
 def _peak(three: npt.NDArray[np.float32]) -> float:
