@@ -2,7 +2,7 @@
 
 Simulated streets (benchmarks/simulation), each driven 10 times, looks at 4 to 12 m, receivers of 2.5 m, 1 m
 and 2 cm per axis. The vehicle's own code places and follows the boxes; its defaults are not changed for this.
-docs/location.md explains the method and has the figures of 1,000 seeds.
+docs/location.md explains the method and has the figures.
 """
 
 import argparse
