@@ -35,8 +35,8 @@ from wegewart_edge.settings import EdgeSettings
 
 PASSES = 10
 PLAIN_M, GOOD_M, RTK_M = 2.5, 1.0, 0.02  # sigma per axis of the receivers
-SEEDS, QUICK_SEEDS = 300, 40
-COMMANDED, QUICK_COMMANDED = 10, 2  # streets that also go through `wegewart-edge locate`
+SEEDS, QUICK_SEEDS = 200, 20
+COMMANDED, QUICK_COMMANDED = 5, 2  # streets that also go through `wegewart-edge locate`
 Errors = Callable[[Rows], Array]
 
 
