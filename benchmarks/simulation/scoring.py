@@ -160,6 +160,8 @@ def _surest(boxes: Boxes, truth: Whole) -> Boxes:
 def _naive(surest: Boxes, scene: Scene, number: int) -> Array:
     """Places (N, 2): bottom middle of a box on flat ground, fixed tilt, raw position and course."""
     setting, fixes = scene.setting, scene.drives.fixes
+    if not len(surest.frame):
+        return np.zeros((0, 2))
     x1, _, x2, y2 = surest.box_px.T
     camera = RoadCamera(setting.camera, LocateSettings())
     forward_m, right_m = camera.ground(np.column_stack([(x1 + x2) / 2, y2])).points_m.T

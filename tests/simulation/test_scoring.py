@@ -96,6 +96,14 @@ def test_error_is_that_of_the_damage_in_the_best_view(scene):
     assert counts.damages_missed == counts.damages_seen - 1 == len(set(truth[truth >= 0])) - 1
 
 
+def test_drive_that_found_nothing_true_has_no_rows_and_misses_all(scene):
+    false = int(np.flatnonzero(scene.boxes_of(0).truth == NOTHING_TRUE)[0])
+    for found in ([], [found_at(scene, false)]):
+        rows, counts = score(found, scene, 0)
+        assert len(rows) == 0
+        assert (counts.false_tracks, counts.damages_missed) == (len(found), counts.damages_seen)
+
+
 def test_false_split_and_mixed_tracks_are_counted(scene):
     truth = scene.boxes_of(0).truth
     real = np.flatnonzero(truth >= 0)
