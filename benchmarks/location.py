@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_tables(by_sigma)
         _print_commanded(by_sigma, seeds[: arguments.commanded], folder)
         if arguments.variants:
-            _print_variants(seeds[: arguments.variants], folder, arguments.workers)
+            _print_variants(range(seeds[0], seeds[0] + arguments.variants), folder, arguments.workers)
         if arguments.plots is not None:
             from simulation.plots import draw_plots  # matplotlib comes with the training extra
 
