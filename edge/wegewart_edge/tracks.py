@@ -384,8 +384,9 @@ class Tracks:
 
 
 def _other_class(track: Track, located: Located) -> float:
-    """Share of a track's votes for other classes than this."""
-    return 1.0 - track.votes.get(located.class_code, 0.0) / sum(track.votes.values())
+    """Share of a track's votes for other classes than this; boxes without any confidence cast no vote."""
+    votes = sum(track.votes.values())
+    return 1.0 - track.votes.get(located.class_code, 0.0) / votes if votes > 0 else 0.0
 
 
 def _worth(look: Look) -> float:

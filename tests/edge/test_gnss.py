@@ -13,7 +13,8 @@ from pynmeagps import NMEAMessage
 
 from wegewart.drive import FixType
 from wegewart.errors import InvalidPositions
-from wegewart_edge.gnss import read_fixes
+from wegewart_edge.gnss import Fix, read_fixes
+from wegewart_edge.gnss.reading import without_overlap
 
 
 def sentence(kind, at, **fields):
@@ -210,6 +211,17 @@ def test_receiver_that_sets_its_clock_back_loses_what_it_said_twice(tmp_path, ca
     fixes = read_fixes(path, 2.5)
     assert [round(fix.lat, 2) for fix in fixes] == [49.90] * 2 + [49.94] * 6
     assert "3 fixes left out" in caplog.text
+
+
+def test_an_old_time_without_a_place_takes_nothing_away():
+    def fix(minute, kind=FixType.SINGLE, year=2026):
+        return Fix(datetime(year, 5, 4, 8, minute, tzinfo=UTC), 49.9, 11.5, 2.5, 2.5, kind)
+
+    restarted = fix(3, FixType.NONE, year=2007)
+
+    kept = without_overlap([fix(1), fix(2), restarted, fix(4)], "drive")
+
+    assert [each.captured_at.minute for each in kept] == [1, 2, 4]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from wegewart.errors import InvalidPositions
 from wegewart_edge.gnss import read_fixes
 from wegewart_edge.gnss.camm import utc_of_gps
 from wegewart_edge.gnss.gpmf import fixes_of_gpmf, payload_of, payloads_of
-from wegewart_edge.gnss.mp4 import Sample
+from wegewart_edge.gnss.mp4 import Sample, metadata_tracks
 from wegewart_edge.gnss.video import video_clock
 
 MADE_S = int((datetime(2026, 5, 4, 8, 0, tzinfo=UTC) - datetime(1904, 1, 1, tzinfo=UTC)).total_seconds())
@@ -208,3 +208,14 @@ def test_real_payload_without_a_lock_is_no_fix(gopro):
     payload = payload_of(sample)
     assert (payload.has_fix, len(payload.rows)) == (False, 17)
     assert list(fixes_of_gpmf(payloads_of([sample]), 2.5)) == []  # nor has it a time to be trusted
+
+
+def test_boxes_without_end_are_refused_and_not_followed(tmp_path):
+    nested = b""
+    for _ in range(3000):
+        nested = struct.pack(">I", 8 + len(nested)) + b"mdia" + nested
+    track = struct.pack(">I", 8 + len(nested)) + b"trak" + nested
+    (tmp_path / "deep.mp4").write_bytes(struct.pack(">I", 8 + len(track)) + b"moov" + track)
+
+    with pytest.raises(InvalidPositions, match=r"deep\.mp4"):
+        list(metadata_tracks(tmp_path / "deep.mp4"))

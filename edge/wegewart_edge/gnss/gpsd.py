@@ -49,7 +49,7 @@ def _accuracy_of(report: dict[str, Any]) -> _Accuracy | None:
     east_m, north_m = _number(report, "lon"), _number(report, "lat")
     if not east_m or not north_m or "time" not in report:
         return None
-    return _Accuracy(parse_moment(report["time"]), east_m, north_m)
+    return _Accuracy(parse_moment(str(report["time"])), east_m, north_m)
 
 
 class GpsdClient:
@@ -152,7 +152,7 @@ def fix_of_report(report: dict[str, Any], sigma_m: float) -> Fix | None:
     kind = STATUS.get(int(report.get("status", 1)), FixType.SINGLE) if placed else FixType.NONE
     return checked(
         Fix(
-            captured_at=parse_moment(report["time"]),
+            captured_at=parse_moment(str(report["time"])),
             lat=float(report["lat"]) if placed else math.nan,
             lon=float(report["lon"]) if placed else math.nan,
             sigma_east_m=_sigma_m(report, "epx", sigma_m),

@@ -18,6 +18,8 @@ MOST_INDEX_BYTES = 256 * 2**20  # of moov: hours of video at thousands of sample
 MOST_SAMPLES = 10_000_000
 CONTAINERS = (b"trak", b"mdia", b"minf", b"stbl")
 
+DEEPEST = 12  # boxes within boxes; a track needs five
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -101,11 +103,17 @@ def _tracks(index: bytes) -> Iterator[Track]:
                 yield track
 
 
-def _gather(kind: bytes, content: bytes, tables: dict[bytes, bytes]) -> None:
-    """The leaves of a track's boxes by name."""
+def _gather(kind: bytes, content: bytes, tables: dict[bytes, bytes], depth: int = 0) -> None:
+    """The leaves of a track's boxes by name.
+
+    Raises:
+        ValueError: If boxes lie in one another deeper than any camera writes them.
+    """
+    if depth > DEEPEST:
+        raise ValueError(f"boxes more than {DEEPEST} deep")
     if kind in CONTAINERS:
         for inner, held in _boxes(content):
-            _gather(inner, held, tables)
+            _gather(inner, held, tables, depth + 1)
     else:
         tables.setdefault(kind, content)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from wegewart.drive import FixType
 from wegewart.errors import InvalidPositions
 from wegewart_edge.gnss.exif import fixes_of_pictures
 from wegewart_edge.gnss.fix import Fix, checked
@@ -79,12 +80,16 @@ def without_overlap(fixes: Iterable[Fix], name: str) -> list[Fix]:
     """Fixes of one stream whose clock was set back on the way, without those that then have a time twice.
 
     A receiver that starts cold first counts GPS time, or a time without its leap seconds, and sets its clock
-    right later: from the step back on it is right, and what it said before of the same time is not.
+    right later: from the step back on it is right, and what it said before of the same time is not. An older
+    time without a place says nothing of that kind: a receiver that restarts states such times.
     """
     kept: list[Fix] = []
     dropped = 0
     for fix in fixes:
         if kept and kept[-1].captured_at > fix.captured_at:
+            if fix.fix is FixType.NONE:
+                dropped += 1
+                continue
             while kept and kept[-1].captured_at >= fix.captured_at:
                 kept.pop()
                 dropped += 1
