@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from wegewart_training.epoch_plan import drawn_size_px, planned_epochs, trained_seconds
+from wegewart_training.epoch_plan import drawn_size_px, planned_epochs, planned_epochs_of, trained_seconds
 from wegewart_training.recipe import TrainerPlan
 
 HOUR = TrainerPlan(416, epochs=10, budget_h=1.0, batch=16, warmup_epochs=1.0, close_mosaic_epochs=1)
@@ -45,3 +45,16 @@ def test_every_batch_draws_its_size_by_seed_epoch_and_number():
     assert sizes != [drawn_size_px(plan, 0, 1, 3, batch) for batch in range(1, 101)]
     assert drawn_size_px(plan, 0, 2, 3, 1) == 416  # the last epoch is at full size
     assert drawn_size_px(HOUR, 0, 0, 3, 1) == 416
+
+
+def test_a_resumed_run_gets_one_more_epoch_when_its_last_was_never_looked_at(tmp_path):
+    plan = TrainerPlan(64, 10, 1.0, 4, 0.0, 0, check_every_epochs=5)
+    head = "epoch,time,metrics/mAP50(B)\n"
+    rows = [f"{epoch},{epoch * 720},{0.0 if epoch < 5 else 0.4}\n" for epoch in range(1, 7)]
+
+    (tmp_path / "results.csv").write_text(head + "".join(rows[:5]))
+    looked_at = planned_epochs_of(plan, tmp_path)
+    (tmp_path / "results.csv").write_text(head + "".join(rows))
+    not_looked_at = planned_epochs_of(plan, tmp_path)
+
+    assert (looked_at, not_looked_at) == (5, 7)

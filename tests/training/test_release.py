@@ -91,6 +91,7 @@ def test_a_release_holds_model_card_scores_data_sheets_sums_and_signature(tmp_pa
     assert names == [
         "SHA256SUMS",
         "card.json",
+        "datasheets/smoke.md",
         "datasheets/smoke.toml",
         "evaluation.html",
         "evaluation.txt",

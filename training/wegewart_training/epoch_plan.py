@@ -17,6 +17,24 @@ def planned_epochs(plan: TrainerPlan, done: int, spent_s: float) -> int:
     return min(max(round(plan.budget_h * 3600 / (spent_s / done)), done), plan.epochs)
 
 
+def planned_epochs_of(plan: TrainerPlan, run: Path) -> int:
+    """Epochs of a run as its folder stands: one more where the last one done was never looked at on val."""
+    rows = epoch_rows(run)
+    planned = planned_epochs(plan, len(rows), trained_seconds(run))
+    if planned > len(rows) or len(rows) >= plan.epochs or len(rows) % plan.check_every_epochs == 0:
+        return planned
+    if _looked_at_last(rows):
+        return planned
+    return len(rows) + 1
+
+
+def _looked_at_last(rows: list[dict[str, str]]) -> bool:
+    """Whether the last epoch was looked at: if not, Ultralytics repeats the scores of the one before."""
+    scores = [[value for key, value in row.items() if key.startswith("metrics/")] for row in rows[-2:]]
+    before = scores[0] if len(scores) > 1 else ["0"] * len(scores[-1])
+    return scores[-1] != before
+
+
 def drawn_size_px(plan: TrainerPlan, seed: int, epoch: int, epochs: int, batch: int) -> int:
     """Side at which a batch is trained, drawn by seed, epoch and number: a resumed run draws the same.
 

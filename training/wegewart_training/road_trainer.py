@@ -9,7 +9,7 @@ from torch import distributed, nn
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import RANK
 
-from wegewart_training.epoch_plan import drawn_size_px, epoch_rows, planned_epochs, trained_seconds
+from wegewart_training.epoch_plan import drawn_size_px, planned_epochs_of
 from wegewart_training.epoch_table import write_epochs
 from wegewart_training.recipe import TrainerPlan
 
@@ -99,7 +99,7 @@ class RoadTrainer(DetectionTrainer):
 
     def _planned_epochs(self) -> int:
         """Epochs in all, as the first process counts them: its clock and its table are the run's."""
-        box = [planned_epochs(self.plan, len(epoch_rows(self.run)), trained_seconds(self.run))]
+        box = [planned_epochs_of(self.plan, self.run)]
         if distributed.is_available() and distributed.is_initialized():
             distributed.broadcast_object_list(box, 0)
         return box[0]

@@ -44,7 +44,7 @@ def new_record(recipe_path: Path, recipe_sha256: str, device: str) -> RunRecord:
     versions = {name: version(name) for name in ("ultralytics", "torch", "torchvision", "numpy")}
     versions["python"] = platform.python_version()
     return RunRecord(
-        recipe_path.name, recipe_sha256, git_commit(recipe_path.resolve().parent), now(), device, versions
+        recipe_path.name, recipe_sha256, git_commit(Path(__file__).parent), now(), device, versions
     )
 
 
@@ -92,7 +92,7 @@ def begin(run: Path, recipe_path: Path, recipe_sha256: str, device: str) -> RunR
             f"{run} holds a run of another recipe ({record.recipe}): name a new folder with --run"
         )
     elif record.finished_at is None:
-        commit = git_commit(recipe_path.resolve().parent)
+        commit = git_commit(Path(__file__).parent)
         record = replace(
             record,
             resumed_with=(*record.resumed_with, commit),

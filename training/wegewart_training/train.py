@@ -10,7 +10,7 @@ from typing import Any
 from wegewart.errors import RecipeInvalid
 from wegewart_datasets.settings import DataSettings
 from wegewart_training.compose import compose
-from wegewart_training.epoch_plan import drop_rows_after, epoch_rows, planned_epochs, trained_seconds
+from wegewart_training.epoch_plan import drop_rows_after, epoch_rows, planned_epochs_of, trained_seconds
 from wegewart_training.offline import quiet_ultralytics
 from wegewart_training.recipe import Recipe, read_recipe
 from wegewart_training.run_environment import note_environment
@@ -93,7 +93,7 @@ def _train_with_ultralytics(recipe: Recipe, run: Path, device: str, workers: Wor
     overrides = trainer_settings(recipe, run, run / "data" / "data.yaml", device, workers.count)
     if last.is_file():
         done = len(epoch_rows(run))
-        if done >= planned_epochs(recipe.trainer, done, trained_seconds(run)):
+        if done >= planned_epochs_of(recipe.trainer, run):
             done_by_first(workers, "strip", lambda: _strip(run))  # stopped between the last epoch and the end
             return
         overrides |= {"model": str(last), "resume": str(last)}
