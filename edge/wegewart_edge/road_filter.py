@@ -34,9 +34,11 @@ HEAD = 8
 TILTS = [TILT, SLOW, FRAME]
 TILT_PAIRS = np.ix_(TILTS, TILTS)
 DRIVE_WIDE = [HEIGHT, TILT, ROLL, YAW, MIDDLE]  # what later damages still tell of earlier ones
+DRIVE_WIDE_PAIRS = np.ix_(DRIVE_WIDE, DRIVE_WIDE)
 LEAST_FALL = 1e-3  # of a slope: further than any road in view
 ITERATIONS = 2  # of an update: a third changes nothing above a millimetre
-TILT_COLUMNS = [TILT, TILT]
+HEAD_COLUMNS = [HEIGHT, TILT, ROLL, YAW, HEADING, MIDDLE, TILT, TILT]  # of Located.by_error
+RIGHT = np.diag([0.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +79,14 @@ class Filtered:
 
 @dataclass(frozen=True)
 class Reading:
-    """Looks of one frame as the filter takes them: slopes (M, 2), columns (M, 2, 8), noise (M, 2, 2)."""
+    """Looks of one frame as the filter takes them: slopes (M, 2), columns (M, 2, 8), noise (M, 2, 2).
+
+    `noise` is what is new with each look: the pixel's as this drive has it, and the pose's own.
+    """
 
     slopes: Array
     by_head: Array
     noise: Array
-
-    @classmethod
-    def of(cls, looks: Sequence[Located], noise: Noise) -> "Reading":
-        """Looks as they were read, with the pixel's noise as this drive has it."""
-        by_error = np.stack([look.by_error for look in looks])
-        scales = np.array([noise.fall_scale, noise.right_scale])
-        return cls(
-            np.stack([look.slopes for look in looks]),
-            np.concatenate([by_error, by_error[:, :, TILT_COLUMNS]], axis=2),
-            np.stack([look.noise for look in looks]) * np.outer(scales, scales),
-        )
 
     def part(self, looks: Sequence[int]) -> "Reading":
         """The same of some looks."""
@@ -130,7 +124,7 @@ class RoadFilter:
             _slopes(self.state[at : at + 2]),
             self.covariance[at : at + 2, at : at + 2].copy(),
             self.covariance[at : at + 2, DRIVE_WIDE],
-            self.covariance[np.ix_(DRIVE_WIDE, DRIVE_WIDE)],
+            self.covariance[DRIVE_WIDE_PAIRS],
             self.state[DRIVE_WIDE],
         )
 
@@ -141,7 +135,7 @@ class RoadFilter:
         Striebel (AIAA Journal 3(8), 1965) over the constant part of the state.
         """
         gain: Array = known.cross @ np.linalg.pinv(known.wide, hermitian=True)
-        now = self.covariance[np.ix_(DRIVE_WIDE, DRIVE_WIDE)]
+        now = self.covariance[DRIVE_WIDE_PAIRS]
         moved = gain @ (self.state[DRIVE_WIDE] - known.wide_state)
         slopes: Array = np.array([known.slopes[0] * math.exp(moved[0]), known.slopes[1] + moved[1]])
         covariance: Array = known.covariance + gain @ (now - known.wide) @ gain.T
@@ -171,54 +165,68 @@ class RoadFilter:
 
     def advance(self, step: Step, heading_sigma_rad: float) -> None:
         """Drive on: damages come nearer, passing errors fade, and a new frame has a tilt of its own."""
-        noise, covariance = self.noise, self.covariance
-        turn = np.eye(len(self.state))
+        noise = self.noise
         keep_slow = math.exp(-step.driven_m / noise.slow_length_m)
         keep_heading = math.exp(-step.driven_m / noise.heading_length_m)
-        turn[SLOW, SLOW], turn[HEADING, HEADING], turn[FRAME, FRAME] = keep_slow, keep_heading, 0.0
         moved, by_before, by_metres = self._moved(step)
-        self.state[[SLOW, HEADING, FRAME]] *= (keep_slow, keep_heading, 0.0)
-        self.state[HEAD:] = moved.ravel()
-        first = HEAD + 2 * np.arange(self.count)
-        for row in (0, 1):
-            for column in (0, 1):
-                turn[first + row, first + column] = by_before[:, row, column]
-        covariance = turn @ covariance @ turn.T
+        kept = np.ones(HEAD)
+        kept[[SLOW, HEADING, FRAME]] = keep_slow, keep_heading, 0.0
+        turn = np.zeros_like(self.covariance)
+        turn[range(HEAD), range(HEAD)] = kept
+        at = HEAD + np.arange(2 * self.count).reshape(-1, 2)
+        turn[at[:, :, None], at[:, None]] = by_before
+        covariance: Array = turn @ self.covariance @ turn.T
         covariance[SLOW, SLOW] += (1 - keep_slow**2) * noise.slow_tilt_rad**2
         covariance[HEADING, HEADING] += (1 - keep_heading**2) * heading_sigma_rad**2
         covariance[FRAME, FRAME] = noise.frame_tilt_rad**2
         drift = by_metres.reshape(-1, 2)
         covariance[HEAD:, HEAD:] += step.drift_m2 * drift @ drift.T
+        self.state = np.concatenate([self.state[:HEAD] * kept, moved.ravel()])
         self.covariance = covariance
         self._white_m2 = step.white_m2
 
     def ahead_after_m(self, step: Step) -> tuple[Array, Array]:
         """How far ahead of the camera the damages will be after a step, and the sigma of that, metres."""
-        fall, right = self.slopes.T
-        ahead_m = self._height_m / fall - step.ahead_m
-        right_m = self._height_m * right / fall - step.right_m
-        after: Array = ahead_m * math.cos(step.turn_right_rad) + right_m * math.sin(step.turn_right_rad)
-        log_sigmas = np.sqrt(np.diagonal(self.covariance)[HEAD::2])
-        return after, self._height_m / fall * log_sigmas
+        before_m = self._height_m * np.exp(-self.state[HEAD::2])
+        cos, sin = math.cos(step.turn_right_rad), math.sin(step.turn_right_rad)
+        still_m = step.ahead_m * cos + step.right_m * sin
+        after: Array = before_m * (cos + sin * self.state[HEAD + 1 :: 2]) - still_m
+        return after, before_m * np.sqrt(self.covariance.diagonal()[HEAD::2])
 
     def _moved(self, step: Step) -> tuple[Array, Array, Array]:
-        """Damages (n, 2) after a step, and their derivatives (n, 2, 2) by what they were and by metres."""
-        fall, right = self.slopes.T
-        height_m = self._height_m
-        ahead_m = height_m / fall
+        """Damages (n, 2) after a step, and their derivatives (n, 2, 2) by what they were and by metres.
+
+        All in shares of the metres that a damage was ahead: `ahead` and `aside` in the old axes are left of
+        the way to it, `left` ahead in the new ones.
+        """
+        log_fall, right = self.state[HEAD:].reshape(-1, 2).T
         cos, sin = math.cos(step.turn_right_rad), math.sin(step.turn_right_rad)
-        turn = np.array([[cos, sin], [-sin, cos]])
-        before_m = np.stack([ahead_m - step.ahead_m, ahead_m * right - step.right_m])
-        new_ahead_m, new_right_m = turn @ before_m
-        new_fall, new_right = height_m / new_ahead_m, new_right_m / new_ahead_m
-        metres_by_before = np.zeros((len(fall), 2, 2))
-        metres_by_before[:, 0, 0], metres_by_before[:, 1, 0] = -ahead_m, -ahead_m * right
-        metres_by_before[:, 1, 1] = ahead_m
-        by_metres = np.zeros((len(fall), 2, 2))
-        by_metres[:, 0, 0] = -1 / new_ahead_m
-        by_metres[:, 1, 0], by_metres[:, 1, 1] = -new_right / new_ahead_m, 1 / new_ahead_m
-        by_metres = by_metres @ turn
-        return np.stack([np.log(new_fall), new_right], axis=1), by_metres @ metres_by_before, by_metres
+        per_metre = np.exp(log_fall) / self._height_m
+        driven, drifted = per_metre * step.ahead_m, per_metre * step.right_m
+        ahead, aside = 1 - driven, right - drifted
+        left = cos * ahead + sin * aside
+        new_right = (cos * aside - sin * ahead) / left
+        by_share = np.empty((len(left), 2, 2))
+        by_share[:, 0] = -cos, -sin
+        by_share[:, 1, 0], by_share[:, 1, 1] = -sin - new_right * cos, cos - new_right * sin
+        by_share /= left[:, None, None]
+        by_before = by_share.copy()
+        by_before[:, :, 0] = -driven[:, None] * by_share[:, :, 0] - drifted[:, None] * by_share[:, :, 1]
+        by_before[:, 0, 0] += 1.0
+        moved = np.array([log_fall - np.log(left), new_right]).T
+        return moved, by_before, per_metre[:, None, None] * by_share
+
+    def reading(self, looks: Sequence[Located]) -> Reading:
+        """Looks at this frame as the filter takes them."""
+        slopes = np.array([look.slopes for look in looks])
+        by_error = np.array([look.by_error for look in looks])
+        noise = np.array([look.noise for look in looks])
+        scales = np.array([self.noise.fall_scale, self.noise.right_scale])
+        per_metre = slopes[:, :1, None] / self._height_m
+        # a metre ahead moves the slopes by themselves times `per_metre`, one to the right only the second
+        by_pose = slopes[:, :, None] * slopes[:, None, :] + RIGHT
+        white = self._white_m2 * per_metre**2 * by_pose
+        return Reading(slopes, by_error[:, :, HEAD_COLUMNS], noise * (scales[:, None] * scales) + white)
 
     def differences(self, reading: Reading) -> tuple[Array, Array, Array]:
         """How far looks lie from predictions, as log fall and right, and what that may be.
@@ -227,36 +235,28 @@ class RoadFilter:
             Differences (damages, looks, 2), their covariances (damages, looks, 2, 2), and how one sigma of
             the frame's own tilt moves each look (looks, 2).
         """
-        count, head = self.count, self.covariance[:HEAD, :HEAD]
-        slopes = reading.slopes - reading.by_head @ self.state[:HEAD]
-        fall = np.maximum(slopes[:, 0], LEAST_FALL)
-        by_slopes = np.stack([1 / fall, np.ones(len(fall))], axis=1)
-        by_head = by_slopes[:, :, None] * reading.by_head
-        looks = np.stack([np.log(fall), slopes[:, 1]], axis=1)
-        new = (reading.noise + self._white(reading.slopes)) * by_slopes[:, :, None] * by_slopes[:, None, :]
-        of_looks = by_head @ head @ by_head.transpose(0, 2, 1) + new
-        each = np.arange(count)
-        of_damages = self.covariance[HEAD:, HEAD:].reshape(count, 2, count, 2)[each, :, each, :]
-        cross = self.covariance[HEAD:, :HEAD].reshape(count, 2, HEAD)
-        mixed = np.matmul(cross[:, None], by_head.transpose(0, 2, 1)[None])
-        covariances = of_damages[:, None] + of_looks[None] + mixed + mixed.transpose(0, 1, 3, 2)
-        differences = looks[None] - self.state[HEAD:].reshape(-1, 1, 2)
+        count, looks, by_head, new = self.count, *self._as_state(reading)
+        of_looks = by_head @ self.covariance[:HEAD, :HEAD] @ by_head.transpose(0, 2, 1) + new
+        blocks = self.covariance[HEAD:, HEAD:].reshape(count, 2, count, 2)
+        of_damages = blocks.diagonal(axis1=0, axis2=2).transpose(2, 0, 1)
+        cross = self.covariance[HEAD:, :HEAD].reshape(count, 1, 2, HEAD)
+        mixed = cross @ by_head.transpose(0, 2, 1)
+        covariances = of_damages[:, None] + of_looks + (mixed + mixed.transpose(0, 1, 3, 2))
+        differences = looks - self.state[HEAD:].reshape(-1, 1, 2)
         return differences, covariances, by_head[:, :, FRAME] * self.noise.frame_tilt_rad
 
     def take(self, slots: Sequence[int], reading: Reading) -> None:
         """Update with looks (M) at damages in the state, all of one frame at once: they share its tilt."""
-        at = HEAD + 2 * np.array(slots)
-        even = 2 * np.arange(len(slots))
-        new = _block_diagonal(reading.noise + self._white(reading.slopes))
+        at, even = HEAD + 2 * np.array(slots), 2 * np.arange(len(slots))
+        new = _block_diagonal(reading.noise)
         rows = np.zeros((2 * len(slots), len(self.state)))
         rows[:, :HEAD] = reading.by_head.reshape(-1, HEAD)
         rows[even + 1, at + 1] = 1.0
-        guess = self.state
+        surprise = reading.slopes.ravel() - rows @ self.state
+        to_fall, guess = surprise[even], self.state
         for _ in range(ITERATIONS):  # the fall's exponential is taken where the look puts it
-            fall = np.exp(guess[at])
-            rows[even, at] = fall
-            expected = reading.by_head @ guess[:HEAD] + np.stack([fall, guess[at + 1]], axis=1)
-            surprise = reading.slopes.ravel() - expected.ravel() - rows @ (self.state - guess)
+            rows[even, at] = fall = np.exp(guess[at])
+            surprise[even] = to_fall - fall * (1 + self.state[at] - guess[at])
             gain, cross = self._gain(rows, new)
             guess = self.state + gain @ surprise
         self._settle(guess, gain, cross)
@@ -283,35 +283,33 @@ class RoadFilter:
         """Take up damages (M) that were not in the state; their slots."""
         first, size = self.count, len(self.state)
         head = self.covariance[:HEAD]
-        slopes = reading.slopes - reading.by_head @ self.state[:HEAD]
-        fall = slopes[:, 0] = np.maximum(slopes[:, 0], LEAST_FALL)
-        by_slopes = np.stack([1 / fall, np.ones(len(fall))], axis=1)
-        by_head = (by_slopes[:, :, None] * reading.by_head).reshape(-1, HEAD)
+        looks, by_head, new = self._as_state(reading)
+        by_head = by_head.reshape(-1, HEAD)
         cross = -by_head @ head
         covariance = np.zeros((size + len(by_head), size + len(by_head)))
         covariance[:size, :size] = self.covariance
         covariance[size:, :size], covariance[:size, size:] = cross, cross.T
-        new = (reading.noise + self._white(reading.slopes)) * by_slopes[:, :, None] * by_slopes[:, None, :]
         covariance[size:, size:] = by_head @ head[:, :HEAD] @ by_head.T + _block_diagonal(new)
-        self.state = np.concatenate([self.state, np.stack([np.log(fall), slopes[:, 1]], axis=1).ravel()])
+        self.state = np.concatenate([self.state, looks.ravel()])
         self.covariance = covariance
         return list(range(first, self.count))
 
     def drop(self, slots: Sequence[int]) -> None:
         """Leave damages out: what they told about the shared errors stays."""
-        gone = [HEAD + 2 * slot + axis for slot in slots for axis in (0, 1)]
-        kept = np.setdiff1d(np.arange(len(self.state)), gone)
-        self.state = self.state[kept]
-        self.covariance = self.covariance[np.ix_(kept, kept)]
+        stays = np.ones(len(self.state), bool)
+        stays[HEAD:].reshape(-1, 2)[slots] = False
+        self.state = self.state[stays]
+        self.covariance = self.covariance[stays][:, stays]
 
-    def _white(self, slopes: Array) -> Array:
-        """Covariance (M, 2, 2) of a pose's own noise in slopes."""
-        per_metre = slopes[:, 0] / self._height_m
-        by_metres = np.zeros((len(slopes), 2, 2))
-        by_metres[:, 0, 0] = -slopes[:, 0] * per_metre
-        by_metres[:, 1, 0], by_metres[:, 1, 1] = -slopes[:, 1] * per_metre, per_metre
-        white: Array = self._white_m2 * by_metres @ by_metres.transpose(0, 2, 1)
-        return white
+    def _as_state(self, reading: Reading) -> tuple[Array, Array, Array]:
+        """Looks (M, 2) as log fall and right, how errors move them (M, 2, 8), and their noise (M, 2, 2)."""
+        looks = reading.slopes - reading.by_head @ self.state[:HEAD]
+        fall = np.maximum(looks[:, 0], LEAST_FALL)
+        looks[:, 0] = np.log(fall)
+        by_slopes = np.ones_like(looks)
+        by_slopes[:, 0] = 1 / fall
+        new = reading.noise * (by_slopes[:, :, None] * by_slopes[:, None, :])
+        return looks, by_slopes[:, :, None] * reading.by_head, new
 
 
 def _block_diagonal(blocks: Array) -> Array:

@@ -16,7 +16,7 @@ from wegewart.geo import Covariance, LocalPlane
 from wegewart_edge.locate import Located, NoPlace, east_north_from
 from wegewart_edge.pose import VehiclePose
 from wegewart_edge.road_camera import RoadCamera
-from wegewart_edge.road_filter import Filtered, Reading, RoadFilter, Step
+from wegewart_edge.road_filter import Filtered, RoadFilter, Step
 from wegewart_edge.road_match import match
 from wegewart_edge.road_tilt import FrameTilt, MeasuredTilt
 from wegewart_edge.settings import TrackSettings
@@ -301,7 +301,7 @@ class Tracks:
         """Tracks with their looks of this frame, and whether beyond doubt; the looks that belong to none."""
         if not whole or not self._in_filter:
             return [], list(whole)
-        reading = Reading.of(whole, self._filter.noise)
+        reading = self._filter.reading(whole)
         differences = self._filter.differences(reading)
         pairs, alone = match(*differences, self._class_costs(whole), self._settings.gate, self._gate_alone)
         if pairs:
@@ -350,7 +350,7 @@ class Tracks:
             if whole:
                 new.append((track, look))
         if new:
-            slots = self._filter.add(Reading.of([look.located for _, look in new], self._filter.noise))
+            slots = self._filter.add(self._filter.reading([look.located for _, look in new]))
             for slot, (track, look) in zip(slots, new, strict=True):
                 track.slot = slot
                 self._in_filter.append(track)
