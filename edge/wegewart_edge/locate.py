@@ -55,12 +55,13 @@ class Scene:
     def east_north(self, slopes: Array) -> tuple[Array, Array]:
         """Metres east and north of the reference point where slopes meet the road, and the derivative."""
         mount = self.camera.camera.mount
-        fall, right = slopes
+        fall, right = slopes.tolist()
         ahead_m = mount.height_m / fall
-        by_slopes = np.array([[-ahead_m / fall, 0.0], [-ahead_m * right / fall, ahead_m]])
-        foot = east_north_from(self.pose.heading_deg) @ [mount.forward_m, mount.right_m]
-        turn = east_north_from(self.viewing_deg)
-        return foot + turn @ [ahead_m, ahead_m * right], turn @ by_slopes
+        foot_east_m, foot_north_m = turned(self.pose.heading_deg, mount.forward_m, mount.right_m)
+        east_m, north_m = turned(self.viewing_deg, ahead_m, ahead_m * right)
+        aside_east_m, aside_north_m = turned(self.viewing_deg, 0.0, ahead_m)
+        by_slopes = np.array([[-east_m / fall, aside_east_m], [-north_m / fall, aside_north_m]])
+        return np.array([foot_east_m + east_m, foot_north_m + north_m]), by_slopes
 
     def clock_column(self) -> Array:
         """How the sigma of the frames' stamps moves a place, metres east and north."""
@@ -246,6 +247,12 @@ def east_north_from(heading_deg: float) -> Array:
     """Rotation (2, 2) from forward and right to east and north; it is its own inverse."""
     sin, cos = math.sin(math.radians(heading_deg)), math.cos(math.radians(heading_deg))
     return np.array([[sin, cos], [cos, -sin]])
+
+
+def turned(heading_deg: float, forward_m: float, right_m: float) -> tuple[float, float]:
+    """Metres east and north of a way forward and right; or forward and right of one east and north."""
+    sin, cos = math.sin(math.radians(heading_deg)), math.cos(math.radians(heading_deg))
+    return sin * forward_m + cos * right_m, cos * forward_m - sin * right_m
 
 
 def _sights(boxes_px: Array, camera: RoadCamera) -> tuple[Sights, Array]:

@@ -38,6 +38,7 @@ class RoadTracker:
         self._camera = camera
         self._drift_variance_m2 = drift_variance_m2
         self._waiting: list[LocatedFrame] = []
+        self._whole_waiting = 0
         self._tracks: Tracks | None = None
         self._assumed = Noise.assumed(camera.settings.slope_sigma_deg)
         self._next_lesson = 0
@@ -62,6 +63,7 @@ class RoadTracker:
         if self._tracks is not None:
             return self._follow(self._tracks, frame)
         self._waiting.append(frame)
+        self._whole_waiting += sum(not each.cut for each in located)
         if not self._heard_enough:
             return []
         return self._begin()
@@ -83,8 +85,8 @@ class RoadTracker:
 
     @property
     def _heard_enough(self) -> bool:
-        looks = sum(not each.cut for frame in self._waiting for each in frame.located)
-        return looks >= self._settings.first_looks or len(self._waiting) >= self._settings.first_frames
+        settings = self._settings
+        return self._whole_waiting >= settings.first_looks or len(self._waiting) >= settings.first_frames
 
     def _begin(self) -> list[RoadTrack]:
         """Go over the first frames twice: once to learn how much everything varies, once to track.

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wegewart.geo import Covariance
-from wegewart_edge.locate import HEADING, HEIGHT, MIDDLE, TILT, YAW, Located, east_north_from, error_sigmas
+from wegewart_edge.locate import HEADING, HEIGHT, MIDDLE, TILT, YAW, Located, error_sigmas, turned
 from wegewart_edge.pose import VehiclePose
 from wegewart_edge.road_camera import RoadCamera
 
@@ -154,20 +154,24 @@ def _weights(
     looks: _Disagreement, fixed: Array, kernels: Array, grid: Array, log_sigmas: tuple[float, ...]
 ) -> Array:
     """Weight of each row of factors in a grid (G, K): restricted likelihood times log-normal prior."""
-    covariances = fixed + np.einsum("gk,kij->gij", grid**2, kernels)
-    inverses = np.linalg.inv(covariances)
-    by_places = looks.places.T @ inverses
-    of_places = by_places @ looks.places
-    towards = by_places @ looks.residual
-    misfit = np.einsum("i,gij,j->g", looks.residual, inverses, looks.residual)
-    misfit -= np.einsum("gp,gp->g", towards, np.linalg.solve(of_places, towards[:, :, None])[:, :, 0])
-    log_weights = -0.5 * (misfit + np.linalg.slogdet(covariances)[1] + np.linalg.slogdet(of_places)[1])
+    covariances = fixed + np.tensordot(grid**2, kernels, axes=1)
+    asked = np.column_stack([looks.places, looks.residual])
+    answered = asked.T @ np.linalg.solve(covariances, asked)
+    of_places, towards = answered[:, :-1, :-1], answered[:, :-1, -1:]
+    misfit = answered[:, -1, -1] - (towards * np.linalg.solve(of_places, towards)).sum(axis=(1, 2))
+    log_weights = -0.5 * (misfit + _log_determinants(covariances) + _log_determinants(of_places))
     with np.errstate(divide="ignore"):
         off = np.where(np.isinf(log_sigmas), 0.0, np.log(np.maximum(grid, 1e-12)) / log_sigmas)
     log_weights -= 0.5 * (off**2).sum(axis=1)
     weights = np.exp(log_weights - log_weights.max())
     normed: Array = weights / weights.sum()
     return normed
+
+
+def _log_determinants(covariances: Array) -> Array:
+    roots = np.linalg.cholesky(covariances).diagonal(axis1=1, axis2=2)
+    logarithms: Array = 2 * np.log(roots).sum(axis=1)
+    return logarithms
 
 
 def _bias_kernel(looks: _Disagreement, pose: VehiclePose, drift_variance_m2: DriftVarianceM2) -> Array:
@@ -220,7 +224,8 @@ def _disagreements(
 
 def _predicted_slopes(track: LoggedTrack, look: LoggedLook, camera: RoadCamera) -> Array:
     mount, pose = camera.camera.mount, look.pose
-    foot = east_north_from(pose.heading_deg) @ [mount.forward_m, mount.right_m]
-    from_camera = track.east_north_from(pose)[0] - foot
-    ahead_m, right_m = east_north_from(pose.heading_deg + mount.yaw_right_deg) @ from_camera
+    foot_east_m, foot_north_m = turned(pose.heading_deg, mount.forward_m, mount.right_m)
+    east_m, north_m = track.east_north_from(pose)[0].tolist()
+    viewing_deg = pose.heading_deg + mount.yaw_right_deg
+    ahead_m, right_m = turned(viewing_deg, east_m - foot_east_m, north_m - foot_north_m)
     return np.array([mount.height_m / ahead_m, right_m / ahead_m])

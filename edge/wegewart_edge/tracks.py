@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wegewart.geo import Covariance, LocalPlane
-from wegewart_edge.locate import Located, NoPlace, east_north_from
+from wegewart_edge.locate import Located, NoPlace, east_north_from, turned
 from wegewart_edge.pose import VehiclePose
 from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.road_filter import Filtered, RoadFilter, Step
@@ -244,15 +244,19 @@ class Tracks:
 
     def _step_between(self, last: VehiclePose, pose: VehiclePose) -> Step:
         mount = self._camera.camera.mount
-        lever = np.array([mount.forward_m, mount.right_m])
-        moved_m = np.array(LocalPlane(last.lat, last.lon).east_north_m(pose.lat, pose.lon))
-        moved_m += (east_north_from(pose.heading_deg) - east_north_from(last.heading_deg)) @ lever
-        ahead_m, right_m = east_north_from(last.heading_deg + mount.yaw_right_deg) @ moved_m
+        east_m, north_m = LocalPlane(last.lat, last.lon).east_north_m(pose.lat, pose.lon)
+        east_before_m, north_before_m = turned(last.heading_deg, mount.forward_m, mount.right_m)
+        east_after_m, north_after_m = turned(pose.heading_deg, mount.forward_m, mount.right_m)
+        ahead_m, right_m = turned(
+            last.heading_deg + mount.yaw_right_deg,
+            east_m + east_after_m - east_before_m,
+            north_m + north_after_m - north_before_m,
+        )
         driven_m = max(pose.station_m - last.station_m, 0.0)
         white2_m2 = self._drift_variance_m2(pose.cov_gnss, 0.0)
         return Step(
-            ahead_m=float(ahead_m),
-            right_m=float(right_m),
+            ahead_m=ahead_m,
+            right_m=right_m,
             turn_right_rad=math.radians((pose.heading_deg - last.heading_deg + 180.0) % 360.0 - 180.0),
             driven_m=driven_m,
             drift_m2=max(self._drift_variance_m2(pose.cov_gnss, driven_m) - white2_m2, 0.0),
@@ -271,8 +275,8 @@ class Tracks:
         limit_m = self._camera.near_m - BEHIND_M
         if reach_m >= limit_m:
             return False
-        forward_m, _ = east_north_from(pose.heading_deg) @ track.east_north_from(pose)[0]
-        return bool(forward_m < limit_m)
+        forward_m, _ = turned(pose.heading_deg, *track.east_north_from(pose)[0].tolist())
+        return forward_m < limit_m
 
     def _overflow(self) -> list[Track]:
         oldest = self._active[: max(len(self._active) - self._settings.max_active, 0)]
