@@ -35,11 +35,13 @@ def match(
     """
     costs = _distances2(differences, covariances) + class_costs
     single = _single(costs <= ALONE_GATES * gate)
-    alone = {int(look) for look in np.flatnonzero(single.any(axis=0))}
+    alone = set(single.nonzero()[1].tolist())
     possible = (costs <= gate) | (single & (costs <= gate_alone))
-    if not possible.any():
-        return [], alone
-    if len(frame_tilt) < 2 or not _ambiguous(possible):
+    damages, looks = (each.tolist() for each in possible.nonzero())
+    one_to_one = len(set(damages)) == len(damages) and len(set(looks)) == len(looks)
+    if one_to_one and (costs[possible] < gate).all():
+        return list(zip(damages, looks, strict=True)), alone
+    if one_to_one or len(frame_tilt) < 2:
         return _assigned(np.where(possible, np.minimum(costs, gate), gate), possible)[1], alone
     given_tilt = covariances - np.einsum("mi,mj->mij", frame_tilt, frame_tilt)[None]
     ways = []
@@ -55,10 +57,6 @@ def _single(near: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Of pairs that are near, those of a look near one damage only, which is near no other look."""
     single: npt.NDArray[np.bool_] = near & (near.sum(axis=0) == 1)[None] & (near.sum(axis=1) == 1)[:, None]
     return single
-
-
-def _ambiguous(possible: npt.NDArray[np.bool_]) -> bool:
-    return bool((possible.sum(axis=0) > 1).any() or (possible.sum(axis=1) > 1).any())
 
 
 def _assigned(costs: Array, possible: npt.NDArray[np.bool_]) -> tuple[float, list[tuple[int, int]]]:

@@ -237,9 +237,10 @@ class Tracks:
             self._filter.begin(heading_sigma_rad)
             return
         step = self._step_between(last, pose)
-        ahead_m, sigma_m = self._filter.ahead_after_m(step)
-        hidden = (ahead_m + HIDDEN_SIGMAS * sigma_m < self._nearest_ahead_m) | (ahead_m < LEAST_AHEAD_M)
-        self._leave_filter([self._in_filter[slot] for slot in np.flatnonzero(hidden)])
+        if self._in_filter:
+            ahead_m, sigma_m = self._filter.ahead_after_m(step)
+            hidden = (ahead_m + HIDDEN_SIGMAS * sigma_m < self._nearest_ahead_m) | (ahead_m < LEAST_AHEAD_M)
+            self._leave_filter([self._in_filter[slot] for slot in np.flatnonzero(hidden)])
         self._filter.advance(step, heading_sigma_rad)
 
     def _step_between(self, last: VehiclePose, pose: VehiclePose) -> Step:
