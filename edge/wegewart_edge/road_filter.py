@@ -93,7 +93,7 @@ class Reading:
 
     def part(self, looks: Sequence[int]) -> "Reading":
         """The same of some looks."""
-        chosen = list(looks)
+        chosen = np.array(looks)
         return Reading(self.slopes[chosen], self.by_head[chosen], self.noise[chosen])
 
 

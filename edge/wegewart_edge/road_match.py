@@ -44,10 +44,10 @@ def match(
     if one_to_one or len(frame_tilt) < 2:
         return _assigned(np.where(possible, np.minimum(costs, gate), gate), possible)[1], alone
     given_tilt = covariances - np.einsum("mi,mj->mij", frame_tilt, frame_tilt)[None]
+    shifted = differences - TRIED_TILTS[:, None, None, None] * frame_tilt
+    tried = np.minimum(_distances2(shifted, given_tilt) + class_costs, gate)
     ways = []
-    for sigmas in TRIED_TILTS:
-        shifted = differences - sigmas * frame_tilt[None]
-        costs = np.minimum(_distances2(shifted, given_tilt) + class_costs, gate)
+    for sigmas, costs in zip(TRIED_TILTS, tried, strict=True):
         total, pairs = _assigned(np.where(possible, costs, gate), possible & ((costs < gate) | single))
         ways.append((total + sigmas**2, pairs))
     return min(ways, key=lambda way: way[0])[1], alone
@@ -62,9 +62,8 @@ def _single(near: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 def _assigned(costs: Array, possible: npt.NDArray[np.bool_]) -> tuple[float, list[tuple[int, int]]]:
     """Cheapest total of one-to-one pairs, and those of them that are possible."""
     rows, columns = linear_sum_assignment(costs)
-    pairs = [
-        (int(row), int(column)) for row, column in zip(rows, columns, strict=True) if possible[row, column]
-    ]
+    chosen = possible[rows, columns]
+    pairs = list(zip(rows[chosen].tolist(), columns[chosen].tolist(), strict=True))
     return float(costs[rows, columns].sum()), pairs
 
 

@@ -318,10 +318,9 @@ class Tracks:
 
     def _class_costs(self, located: Sequence[Located]) -> Array:
         """Price of another class than the track's, (tracks in the filter, looks)."""
-        change = self._settings.class_change_cost
-        return np.array(
-            [[change * _other_class(track, each) for each in located] for track in self._in_filter]
-        )
+        codes = [each.class_code for each in located]
+        shares = np.array([_other_classes(track, codes) for track in self._in_filter])
+        return self._settings.class_change_cost * shares
 
     def _placed(self, track: Track, look: Look, sure: bool) -> Look:
         """The look, after noting what the filter now knows of its track; sure ones tell how much varies."""
@@ -385,13 +384,13 @@ class Tracks:
         covariance += np.eye(2) * self._drift_variance_m2(pose.cov_gnss, driven_m)
         difference = np.array([along_m, across_m])
         distance2 = float(difference @ np.linalg.solve(covariance, difference))
-        return distance2 + self._settings.class_change_cost * _other_class(track, located)
+        return distance2 + self._settings.class_change_cost * _other_classes(track, [located.class_code])[0]
 
 
-def _other_class(track: Track, located: Located) -> float:
-    """Share of a track's votes for other classes than this; boxes without any confidence cast no vote."""
+def _other_classes(track: Track, codes: Sequence[str]) -> list[float]:
+    """Shares of a track's votes for other classes than these; boxes without confidence cast no vote."""
     votes = sum(track.votes.values())
-    return 1.0 - track.votes.get(located.class_code, 0.0) / votes if votes > 0 else 0.0
+    return [1.0 - track.votes.get(code, 0.0) / votes if votes > 0 else 0.0 for code in codes]
 
 
 def _worth(look: Look) -> float:
