@@ -20,6 +20,8 @@ from wegewart_inference.signature import KEYS_FOLDER, is_signed, verify
 logger = logging.getLogger(__name__)
 Unit = Annotated[float, Field(ge=0, le=1)]
 
+GRAPH_NAME = "model.onnx"
+
 
 class CardModel(BaseModel):
     """Base of everything in a card: frozen, and unknown fields or NaN are refused."""
@@ -198,7 +200,7 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         """The graph."""
-        return self.folder / "model.onnx"
+        return self.folder / GRAPH_NAME
 
     @property
     def ref(self) -> BundleRef:

@@ -89,6 +89,17 @@ def test_a_recipe_becomes_one_value(tmp_path):
     assert recipe.checkpoint == tmp_path / "start.pt"
 
 
+def test_a_run_can_go_on_from_a_released_bundle(tmp_path):
+    path = write_recipe(tmp_path, ('checkpoint = "start.pt"', 'bundle = "roads-1.0.0-fp32"'))
+    (tmp_path / "roads-1.0.0-fp32").mkdir()
+    (tmp_path / "roads-1.0.0-fp32" / "model.onnx").write_bytes(b"weights")
+
+    recipe = read_recipe(path)
+
+    assert recipe.from_bundle
+    assert recipe.start_name == "roads-1.0.0-fp32"
+
+
 def test_all_mistakes_are_reported_together(tmp_path):
     path = write_recipe(
         tmp_path,
@@ -130,8 +141,18 @@ def test_all_mistakes_are_reported_together(tmp_path):
         ("batch = 4", "batch = 4\nsizes_px = [64, 65]", "multiples of 32"),
         ("repeat = 2", "empties = -1", "whole number from 0"),
         ("[data]", "[data]\nclass_balance = 2", "between 0 and 1"),
-        ("[start]", '[start]\nmodel = "yolo26s.yaml"', "either checkpoint or model"),
+        (
+            "[start]",
+            '[start]\nmodel = "yolo26s.yaml"',
+            "one of checkpoint, bundle, model, not checkpoint and model",
+        ),
         ('checkpoint = "start.pt"', 'model = "yolo99.yaml"', "one of yolo26n.yaml"),
+        (
+            'checkpoint = "start.pt"',
+            'bundle = "gone-fp32"',
+            "start.bundle: .*gone-fp32.* is missing",
+        ),
+        ("batch = 4", "batch = 4\none_to_one = 1", "true or false"),
         ("[data]", '[teacher]\ncheckpoint = "gone.pt"\n[data]', "teacher.checkpoint: .*gone.pt is missing"),
     ],
     ids=[
@@ -147,6 +168,8 @@ def test_all_mistakes_are_reported_together(tmp_path):
         "balance",
         "two-starts",
         "model",
+        "bundle",
+        "no-truth-value",
         "teacher",
     ],
 )

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from tests.training.test_training_run import CHECKPOINT, RECIPE, lay_out
+from tests.training.test_training_run import CHECKPOINT, RECIPE, ROOT, lay_out
+
+from wegewart_inference.model_bundle import GRAPH_NAME, HeadKind, Role, file_sha256, read_bundle
 
 pytestmark = pytest.mark.slow
+INT8_BUNDLE = "road-damage-nano-0.2.0-int8"
 TEACHER = f"""[teacher]
 checkpoint = "{CHECKPOINT}"
 sha256 = "85c7415102326089d2aa81954623d518d2dae56d8f8233d3a70679591d2bf552"
@@ -82,3 +86,24 @@ def test_two_processes_train_one_model_and_leave_one_record(tmp_path):
     assert (record["epochs_done"], record["resumed_with"]) == (2, [])
     assert len(json.loads((tmp_path / "run/environment.json").read_text())) == 1
     assert (tmp_path / "run/weights/best.pt").stat().st_size > 1e6
+
+
+def test_a_run_goes_on_from_a_released_bundle_and_trains_the_one_head_that_it_ships(tmp_path):
+    lay_out(tmp_path)
+    bundle = ROOT / "models" / INT8_BUNDLE
+    start = f'bundle = "{bundle}"\nsha256 = "{file_sha256(bundle / GRAPH_NAME)}"\n[data]'
+    recipe = re.sub(r"checkpoint = .*\nsha256 = .*\n\[data\]", start, RECIPE) + "one_to_one = false\n"
+    recipe = recipe.replace("image_px = 64", "image_px = 160").replace("[32, 64]", "[128, 160]")
+    (tmp_path / "recipe.toml").write_text(recipe)
+    wegewart_train = (sys.executable, "-m", "wegewart_training")
+
+    trained = run_in(tmp_path, *wegewart_train, "train", "--recipe", "recipe.toml", "--run", "run")
+    export = ("export", "run", "--recipe", "recipe.toml", "--out", "models/smoke-nano-0.0.1-fp32")
+    exported = run_in(tmp_path, *wegewart_train, *export)
+
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    assert exported.returncode == 0, exported.stderr[-3000:]
+    card = read_bundle(tmp_path / "models/smoke-nano-0.0.1-fp32", Role.DAMAGE, allow_unsigned=True).card
+    assert card.origin.startswith(f"{INT8_BUNDLE}, fine-tuned")
+    assert card.head.kind is HeadKind.RAW
+    assert any("by head: raw" in note and "end2end" not in note for note in card.notes)

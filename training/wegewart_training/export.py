@@ -16,15 +16,13 @@ from wegewart_inference.detector import Detector
 from wegewart_inference.frame import ImageU8
 from wegewart_inference.model_bundle import (
     Bundle,
-    BundleCard,
     HeadKind,
     Role,
     file_sha256,
     read_bundle,
     write_card,
 )
-from wegewart_inference.preprocess import input_tensor, letterbox_for
-from wegewart_training.onnx_graph import Float32Array, export_graph
+from wegewart_training.onnx_graph import export_graph
 from wegewart_training.parity import (
     LIMITS,
     Parity,
@@ -44,8 +42,10 @@ from wegewart_training.validation import (
     Source,
     decoded,
     evenly,
+    examples,
     looks_of,
     pooled,
+    tensors,
     train_sources,
     undamaged_sources,
     validation_sources,
@@ -53,7 +53,6 @@ from wegewart_training.validation import (
 
 logger = logging.getLogger(__name__)
 COMPARED_IMAGES = 4  # of each validation source, each in four shapes, for the parity gate
-CALIBRATION_IMAGES = 64  # of the train parts together; 16 to 100 give the same (docs/releases.md)
 Precision = Literal["fp32", "fp16", "int8"]
 
 
@@ -108,7 +107,7 @@ def export_into(
     """
     trained = trained_run(run, recipe, unfinished=options.unfinished)
     sources = validation_sources(recipe, settings)
-    heads = [_candidate(trained, head, sources, options) for head in options.heads]
+    heads = [_candidate(trained, head, sources, options) for head in _trained_heads(recipe, options)]
     best = max(heads, key=lambda candidate: candidate.pooled.map50_95 or 0.0)
     bundles = []
     for precision in options.precisions:
@@ -117,6 +116,18 @@ def export_into(
             chosen = _in_other_numbers(best, trained, precision, sources, settings)
         bundles.append(_written(folder, chosen, _heads_note(heads), trained, settings, options.rule))
     return bundles
+
+
+def _trained_heads(recipe: Recipe, options: ExportOptions) -> list[HeadKind]:
+    """Of the heads asked for, those that the recipe trains.
+
+    Raises:
+        CalledWrongly: If that leaves none.
+    """
+    heads = [head for head in options.heads if recipe.trainer.one_to_one or head is HeadKind.RAW]
+    if not heads:
+        raise CalledWrongly(f"{recipe.name} trains no end-to-end head (one_to_one = false): use --head raw")
+    return heads
 
 
 def trained_run(run: Path, recipe: Recipe, *, unfinished: bool = False) -> TrainedRun:
@@ -171,10 +182,9 @@ def _in_other_numbers(
     folder = _empty(best.bundle.folder.parent / run.bundle_id(precision))
     graph, note = folder / "model.onnx", "float16 weights"
     if precision == "int8":
-        images = calibration_images(train_sources(run.recipe, settings))
-        tensors = [_tensor(image, card) for image in decoded(images)]
-        quantise(best.bundle.model_path, graph, tensors)
-        note = f"INT8 ranges from {len(tensors)} train images, evenly from each train part"
+        images = examples(train_sources(run.recipe, settings))
+        quantise(best.bundle.model_path, graph, list(tensors(images, card)))
+        note = f"INT8 ranges from {len(images)} train images, evenly from each train part"
     else:
         to_float16(best.bundle.model_path, graph)
     updates = {"precision": precision, "sha256": file_sha256(graph), "notes": (*card.notes, note)}
@@ -234,18 +244,6 @@ def _looked_at(detector: Detector, sources: Sequence[Source], parity: str) -> Ca
     looks = looks_of(detector, sources)
     scores = score(pooled(looks), detector.class_codes, detector.card.thresholds)
     return Candidate(detector.bundle, looks, scores, parity)
-
-
-def calibration_images(sources: Sequence[Source]) -> list[Path]:
-    """Images of the train parts and of nothing else, evenly from each part and over each part."""
-    share = -(-CALIBRATION_IMAGES // len(sources))
-    return [path for source in sources for path in evenly(source.images, share)]
-
-
-def _tensor(image: ImageU8, card: BundleCard) -> Float32Array:
-    """The graph's input as the vehicle makes it."""
-    letterbox = letterbox_for((image.shape[0], image.shape[1]), card.input_hw, card.preprocess)
-    return input_tensor(image, letterbox, card.preprocess)
 
 
 def _heads_note(heads: Sequence[Candidate]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from wegewart.damage import shipped_taxonomy
 from wegewart.errors import InvalidTaxonomy, RecipeInvalid
+from wegewart_inference.model_bundle import GRAPH_NAME
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class TrainerPlan:
     """Sizes that batches are drawn at, one at random for each. Empty: always `image_px`."""
     full_size_epochs: int = 0
     """Last epochs that are drawn at `image_px` only."""
+    one_to_one: bool = True
+    """Whether YOLO26's end-to-end head is trained as well. Without it a step is a quarter cheaper, and the
+    other head, which wins in short trainings, keeps its full weight to the end."""
     check_every_epochs: int = 1
     """Epochs from one look at val to the next; the last epoch is always looked at."""
 
@@ -72,7 +76,8 @@ class Recipe:
     version: str
     taxonomy: str
     checkpoint: Path
-    """Weights to start from, or the name of a model description (yolo26s.yaml) to start from random ones."""
+    """Weights to start from, or the graph of a released bundle to go on from, or the name of a model
+    description (yolo26s.yaml) to start from random ones."""
     checkpoint_sha256: str
     train: tuple[DataPart, ...]
     val: tuple[DataPart, ...]
@@ -91,11 +96,22 @@ class Recipe:
         """Whether training starts from a description instead of a checkpoint."""
         return self.checkpoint.suffix == ".yaml"
 
+    @property
+    def start_name(self) -> str:
+        """What training starts from, for people."""
+        return (self.checkpoint.parent if self.from_bundle else self.checkpoint).name
+
+    @property
+    def from_bundle(self) -> bool:
+        """Whether training goes on from a released bundle, whose folder holds `checkpoint`."""
+        return self.checkpoint.suffix == ".onnx"
+
 
 T = TypeVar("T", str, int, float)
 Default = TypeVar("Default")
 TOP = ("name", "version", "taxonomy", "seed", "start", "teacher", "data", "trainer")
-START = ("checkpoint", "sha256", "model")
+START = ("checkpoint", "bundle", "sha256", "model")
+STARTS = ("checkpoint", "bundle", "model")
 TEACHER = ("checkpoint", "sha256", "weight")
 MODELS = ("yolo26n.yaml", "yolo26s.yaml", "yolo26m.yaml")
 DATA = ("train", "val", "class_balance", "road_weather")
@@ -159,6 +175,12 @@ class _Check:
             return default
         return self.value(kind, f"{rule}, or left out", fits, *names)
 
+    def flag(self, default: bool, *names: str) -> bool:
+        found = self.table(*names[:-1]).get(names[-1], default)
+        if not isinstance(found, bool):
+            self.mistakes.append(f"{'.'.join(names)} = {found!r}: must be true or false, or left out")
+        return bool(found)
+
     def sizes(self, *names: str) -> tuple[int, ...]:
         found = self.table(*names[:-1]).get(names[-1], [])
         if isinstance(found, list) and all(isinstance(px, int) and _is_a_size(px) for px in found):
@@ -199,22 +221,25 @@ class _Check:
             self.mistakes.append(f"taxonomy = {name!r}: {error}")
             return ""
 
-    def checkpoint(self, folder: Path, table: str) -> tuple[Path, str]:
-        """Path and hash of the checkpoint that a table names."""
+    def weights(self, folder: Path, table: str, key: str) -> tuple[Path, str]:
+        """Path and hash of the checkpoint, or of the graph of the bundle, that a table names."""
         sha256 = self.value(str, "64 hexadecimal digits", lambda text: len(text) == 64, table, "sha256")
-        path = folder / self.value(str, "a file relative to the recipe", bool, table, "checkpoint")
+        path = folder / self.value(str, "a path relative to the recipe", bool, table, key)
+        if key == "bundle":
+            path /= GRAPH_NAME
         if not path.is_file():
-            self.mistakes.append(f"{table}.checkpoint: {path} is missing")
+            self.mistakes.append(f"{table}.{key}: {path} is missing")
         elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256:
             self.mistakes.append(f"{table}.sha256 = {sha256!r}: but {path.name} has {found}")
         return path.resolve(), sha256
 
     def start(self, folder: Path) -> tuple[Path, str]:
-        """What training starts from, with its hash: a checkpoint, or a description that Ultralytics ships."""
-        if "model" not in self.table("start"):
-            return self.checkpoint(folder, "start")
-        if "checkpoint" in self.table("start"):
-            self.mistakes.append("start: either checkpoint or model, not both")
+        """What training starts from, with its hash: weights, or a description that Ultralytics ships."""
+        named = [key for key in STARTS if key in self.table("start")]
+        if len(named) > 1:
+            self.mistakes.append(f"start: one of {', '.join(STARTS)}, not {' and '.join(named)}")
+        if "model" not in named:
+            return self.weights(folder, "start", named[0] if named else "checkpoint")
         name = self.value(str, f"one of {', '.join(MODELS)}", lambda name: name in MODELS, "start", "model")
         return Path(name or MODELS[0]), _description_sha256(self.mistakes)
 
@@ -223,7 +248,7 @@ class _Check:
             return None
         self.known(TEACHER, "teacher")
         weight = self.optional(float, "above 0", _is_positive, Teacher.weight, "teacher", "weight")
-        return Teacher(*self.checkpoint(folder, "teacher"), weight)
+        return Teacher(*self.weights(folder, "teacher", "checkpoint"), weight)
 
 
 def _recipe(check: _Check, path: Path, sha256: str) -> Recipe:
@@ -292,6 +317,7 @@ def _trainer_plan(check: _Check) -> TrainerPlan:
         check_every_epochs=check.optional(
             int, "1 or more", _is_positive, TrainerPlan.check_every_epochs, "trainer", "check_every_epochs"
         ),
+        one_to_one=check.flag(TrainerPlan.one_to_one, "trainer", "one_to_one"),
     )
 
 

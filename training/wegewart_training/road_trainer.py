@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import distributed, nn
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.nn.tasks import yaml_model_load
 from ultralytics.utils import RANK
 
 from wegewart_training.epoch_plan import drawn_size_px, planned_epochs_of
@@ -36,6 +37,12 @@ class RoadTrainer(DetectionTrainer):
         self._batches = 0
         self._looked = False
         self.epochs = self.args.epochs = self._planned_epochs()
+
+    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:  # noqa: ANN401
+        """The model as Ultralytics builds it, without the end-to-end head where the recipe wants none."""
+        if not self.plan.one_to_one:
+            cfg = {**(cfg if isinstance(cfg, dict) else yaml_model_load(cfg)), "end2end": False}
+        return super().get_model(cfg, weights, verbose)  # type: ignore[no-untyped-call]
 
     @property
     def _bf16_on_cpu(self) -> bool:

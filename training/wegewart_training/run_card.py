@@ -73,7 +73,7 @@ def first_card(
         opset=OPSET,
         thresholds=dict.fromkeys(codes, 0.25),
         thresholds_chosen_on="not chosen yet",
-        origin=f"{recipe.checkpoint.name}, {trained} with Ultralytics {ultralytics}",
+        origin=f"{recipe.start_name}, {trained} with Ultralytics {ultralytics}",
         training=_training(run),
         notes=notes,
         licence=LICENCE,

@@ -9,15 +9,18 @@ from typing import Any
 
 from wegewart.errors import RecipeInvalid
 from wegewart_datasets.settings import DataSettings
+from wegewart_inference.model_bundle import Role, read_bundle
 from wegewart_training.compose import compose
 from wegewart_training.epoch_plan import drop_rows_after, epoch_rows, planned_epochs_of, trained_seconds
 from wegewart_training.offline import quiet_ultralytics
 from wegewart_training.recipe import Recipe, read_recipe
 from wegewart_training.run_environment import note_environment
 from wegewart_training.run_record import RunRecord, begin, now, read_record, write_record
+from wegewart_training.validation import examples, tensors, train_sources
 from wegewart_training.workers import ALONE, Workers, done_by_first
 
 logger = logging.getLogger(__name__)
+START = "start.pt"  # of a run that goes on from a released bundle
 
 
 def train(
@@ -69,6 +72,18 @@ def _prepare(recipe: Recipe, recipe_path: Path, run: Path, settings: DataSetting
         shutil.copyfile(recipe_path, run / "recipe.toml")
         note_environment(run, record)
         compose(recipe, settings, run / "data")
+        if recipe.from_bundle:
+            _write_start(recipe, run / START, settings)
+
+
+def _write_start(recipe: Recipe, target: Path, settings: DataSettings) -> None:
+    """The bundle's graph as a checkpoint."""
+    from wegewart_training.start_weights import write_bundle_weights
+
+    bundle = read_bundle(recipe.checkpoint.parent, Role.DAMAGE)
+    if bundle.card.taxonomy != recipe.taxonomy:
+        raise RecipeInvalid(f"{bundle.folder.name} knows {bundle.card.taxonomy}, not {recipe.taxonomy}")
+    write_bundle_weights(bundle, tensors(examples(train_sources(recipe, settings)), bundle.card), target)
 
 
 def _tidy(run: Path) -> None:
@@ -119,7 +134,7 @@ def trainer_settings(
     """What Ultralytics' trainer is told; whatever is not named here is its default."""
     plan = recipe.trainer
     settings: dict[str, Any] = {
-        "model": str(recipe.checkpoint),
+        "model": str(run / START if recipe.from_bundle else recipe.checkpoint),
         "data": str(data_yaml),
         "save_dir": str(run),
         "epochs": plan.epochs,

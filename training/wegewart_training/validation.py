@@ -4,17 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.manifest import data_yaml_of, read_manifest
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import images_of, label_path_of, read_data_yaml
 from wegewart_inference.detector import Detector
 from wegewart_inference.frame import Frame, ImageU8
+from wegewart_inference.model_bundle import BundleCard
+from wegewart_inference.preprocess import input_tensor, letterbox_for
 from wegewart_inference.sources import image_frame
 from wegewart_training.evaluate import look_at
 from wegewart_training.judged import ScoredImage
 from wegewart_training.recipe import DataPart, Recipe
 
+Float32Array = npt.NDArray[np.float32]
+
+EXAMPLE_IMAGES = 64  # of the train parts together; 16 to 100 give the same INT8 ranges (docs/releases.md)
 Looks = Mapping[str, Sequence[ScoredImage]]
 """What a detector sees, by name of the source."""
 
@@ -72,6 +80,23 @@ def evenly(paths: Sequence[Path], count: int) -> Sequence[Path]:
     """So many of the paths, at equal distances; all of them where there are fewer."""
     count = min(count, len(paths))
     return [paths[index * len(paths) // count] for index in range(count)]
+
+
+def examples(sources: Sequence[Source]) -> list[Path]:
+    """Images of the train parts and of nothing else, evenly from each part and over each part."""
+    share = -(-EXAMPLE_IMAGES // len(sources))
+    return [path for source in sources for path in evenly(source.images, share)]
+
+
+def tensors(paths: Sequence[Path], card: BundleCard) -> Iterator[Float32Array]:
+    """The graph's inputs (1, 3, H, W) for these images, as the vehicle makes them.
+
+    Raises:
+        DatasetInvalid: If one cannot be decoded.
+    """
+    for image in decoded(paths):
+        letterbox = letterbox_for((image.shape[0], image.shape[1]), card.input_hw, card.preprocess)
+        yield input_tensor(image, letterbox, card.preprocess)
 
 
 def decoded(paths: Sequence[Path]) -> Iterator[ImageU8]:
