@@ -129,16 +129,19 @@ class DriveFilter:
 
     def take_fix(self, stretch: Stretch, placed: PlacedFix) -> bool:
         """Position, course and speed of a fix; False where it starts a new stretch instead."""
-        belief = self.advance(stretch, placed.at_s)
+        predicted = self.advance(stretch, placed.at_s)
         self._changed = None
-        if stretch.used and placed.fix.fix is not stretch.used[-1].fix.fix:
-            belief = self._bias_forgotten(stretch, belief)  # another kind of solution errs in its own way
+        other_kind = placed.fix.fix is not stretch.used[-1].fix.fix
+        # another kind of solution errs in its own way
+        belief = self._bias_forgotten(stretch, predicted) if other_kind else predicted
         accepted = self._position(stretch, belief, placed)
         if accepted is None:
             return False
         belief = accepted
         if not self.against:
             belief = self._velocity(belief, placed)
+        elif other_kind:  # an outlier says nothing of its kind
+            belief, self._changed = predicted, None
         stretch.knots.append(Knot(belief, self._changed))
         return True
 

@@ -4,10 +4,13 @@ import bisect
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from wegewart.drive import FixType
 from wegewart.geo import Covariance
+from wegewart_edge.kind_changes import Border, Offsets, Run, bridged
 from wegewart_edge.motion_model import (
     BIAS_EAST,
     BIAS_NORTH,
@@ -15,6 +18,7 @@ from wegewart_edge.motion_model import (
     HEADING,
     NORTH,
     SPEED,
+    Array,
     Belief,
     ReceiverNoise,
 )
@@ -34,8 +38,8 @@ class Moment:
     """The path at one moment, on the drive's plane.
 
     `bias_east_m` and `bias_north_m` are what the receiver's places were off by then, as far as the filter can
-    tell: added to the path they give the place as the receiver saw it, without the noise of single fixes.
-    `covariance` is that of the receiver's place.
+    tell: added to the path they give the place as the receiver saw it, without the noise of single fixes, and
+    without the leap where its kind of fix changes (kind_changes.py). `covariance` is that of this place.
     """
 
     east_m: float
@@ -67,8 +71,10 @@ class _Row:
     en: float
     nn: float
     heading_variance: float
-    bias_east: float  # in units of its sigma, as in the filter's state
-    bias_north: float
+    kind: FixType
+    accuracy_m: float
+    bias_east_m: float  # what the pose's place is off the path, and the spread of that
+    bias_north_m: float
     bias_ee: float
     bias_en: float
     bias_nn: float
@@ -88,13 +94,24 @@ class DrivenPath:
         settings: PoseSettings,
         noise: ReceiverNoise,
         start_station_m: float = 0.0,
+        *,
+        live: bool = False,
+        carried: Border | None = None,
     ) -> None:
-        """Smooth the stretches; `noise` is what they were filtered with, the start was driven before them."""
-        self._noise = noise
+        """Smooth the stretches.
+
+        Args:
+            noise: What they were filtered with.
+            start_station_m: Driven before them.
+            live: Where the kind of fix changes, the places before keep theirs (kind_changes.py).
+            carried: A change of kind before the first knot that still counts.
+        """
         kept = [stretch for stretch in stretches if len(stretch.used) >= FEWEST_FIXES]
-        self._rows = _rows(kept, settings, start_station_m)
+        self._rows = _rows(kept, settings, start_station_m, noise)
         self._time_s = [row.at_s for row in self._rows]
         self._station_m = [row.station_m for row in self._rows]
+        self._passed = _passed(self._time_s, self._station_m, settings)
+        self._runs = self._bridge_changes_of_kind(live, carried)
         self._fixes = [placed for stretch in kept for placed in stretch.used]
         self._fix_time_s = [placed.at_s for placed in self._fixes]
         intervals_s = np.diff(self._fix_time_s)
@@ -110,6 +127,12 @@ class DrivenPath:
     def station_m(self, at_s: float) -> float:
         """Driven length at a moment; across a cut in proportion to time."""
         return float(np.interp(at_s, self._time_s, self._station_m)) if self._rows else 0.0
+
+    def change_before(self, at_s: float) -> Border | None:
+        """The change of kind that places at a moment still go by, for a path that begins there."""
+        right = bisect.bisect_left(self._time_s, at_s)
+        before = next((run.before for run in self._runs if run.first <= right < run.end), None)
+        return None if before is None else replace(before, passed=before.passed - float(self._passed[right]))
 
     def at(self, at_s: float) -> Moment | None:
         """The path at a moment; None beyond its reach."""
@@ -129,40 +152,45 @@ class DrivenPath:
         stated_m2 = nearest.fix.sigma_east_m**2, nearest.fix.sigma_north_m**2
         middle, half = (row.ee + row.nn) / 2, (row.ee - row.nn) / 2
         worst_m2 = middle + math.hypot(half, row.en)
-        sigma_east_m = self._noise.bias_sigma_m(nearest.calm_east_m)
-        sigma_north_m = self._noise.bias_sigma_m(nearest.calm_north_m)
         return Moment(
             east_m=row.east_m,
             north_m=row.north_m,
-            bias_east_m=sigma_east_m * row.bias_east,
-            bias_north_m=sigma_north_m * row.bias_north,
+            bias_east_m=row.bias_east_m,
+            bias_north_m=row.bias_north_m,
             heading_rad=row.heading_rad,
             heading_sigma_rad=math.sqrt(row.heading_variance),
             speed_mps=row.speed_mps,
             station_m=row.station_m,
-            covariance=_of_the_receivers_place(row, sigma_east_m, sigma_north_m),
+            covariance=Covariance(row.ee + row.bias_ee, row.en + row.bias_en, row.nn + row.bias_nn),
             drift_m=math.sqrt(max(worst_m2 - max(stated_m2), 0.0)),
             nearest=nearest,
             reckoned=abs(nearest.at_s - at_s) > self._reckoned_after_s,
         )
 
+    def _bridge_changes_of_kind(self, live: bool, carried: Border | None) -> list[Run]:
+        """Give every stretch places that do not leap where its kind of fix changes; its runs of one kind."""
+        runs: list[Run] = []
+        numbers = [row.stretch for row in self._rows]
+        for number in dict.fromkeys(numbers):
+            first, end = bisect.bisect_left(numbers, number), bisect.bisect_right(numbers, number)
+            rows = self._rows[first:end]
+            placed, found = bridged(
+                _own_offsets(rows),
+                [row.kind for row in rows],
+                np.array([row.accuracy_m for row in rows]),
+                self._passed[first:end],
+                in_time=live,
+                carried=carried if first == 0 else None,
+            )
+            if any(run.before or run.after for run in found):
+                self._rows[first:end] = _with_offsets(rows, placed)
+            runs += [replace(run, first=first + run.first, end=first + run.end) for run in found]
+        return runs
+
     def _nearest(self, at_s: float) -> PlacedFix:
         right = bisect.bisect_right(self._fix_time_s, at_s)
         around = self._fixes[max(right - 1, 0) : right + 1]
         return min(around, key=lambda placed: abs(placed.at_s - at_s))
-
-
-def _of_the_receivers_place(row: _Row, sigma_east_m: float, sigma_north_m: float) -> Covariance:
-    """Covariance of path plus estimated bias: the path's, and the spread of the estimate itself.
-
-    The error of an estimate is independent of the estimate, so the two add; the spread of the estimated bias
-    is the bias's own variance less what is still unknown of it.
-    """
-    return Covariance(
-        row.ee + sigma_east_m**2 * max(1.0 - row.bias_ee, 0.0),
-        row.en - sigma_east_m * sigma_north_m * row.bias_en,
-        row.nn + sigma_north_m**2 * max(1.0 - row.bias_nn, 0.0),
-    )
 
 
 def _between(before: _Row, after: _Row, at_s: float) -> _Row:
@@ -194,8 +222,10 @@ def _between(before: _Row, after: _Row, at_s: float) -> _Row:
         mixed(before.en, after.en),
         mixed(before.nn, after.nn),
         mixed(before.heading_variance, after.heading_variance),
-        mixed(before.bias_east, after.bias_east),
-        mixed(before.bias_north, after.bias_north),
+        before.kind,
+        before.accuracy_m,
+        mixed(before.bias_east_m, after.bias_east_m),
+        mixed(before.bias_north_m, after.bias_north_m),
         mixed(before.bias_ee, after.bias_ee),
         mixed(before.bias_en, after.bias_en),
         mixed(before.bias_nn, after.bias_nn),
@@ -215,23 +245,36 @@ def _beyond(row: _Row, at_s: float) -> _Row:
     )
 
 
-def _rows(stretches: Iterable[Stretch], settings: PoseSettings, start_station_m: float) -> list[_Row]:
+def _rows(
+    stretches: Iterable[Stretch], settings: PoseSettings, start_station_m: float, noise: ReceiverNoise
+) -> list[_Row]:
     rows: list[_Row] = []
     for number, stretch in enumerate(stretches):
+        in_force = 0
         for belief in smoothed(stretch, settings):
+            while in_force + 1 < len(stretch.used) and stretch.used[in_force + 1].at_s <= belief.at_s:
+                in_force += 1
+            make = partial(_row, belief, stretch, number, noise, stretch.used[in_force])
             last = rows[-1] if rows else None
             if last is not None and last.stretch == number and belief.at_s <= last.at_s:
-                rows[-1] = _row(belief, stretch, number, last.station_m)  # several readings at one moment
-                continue
-            station_m = (
-                start_station_m if last is None else _station_m(last, belief, number, stretch.after_gap)
-            )
-            rows.append(_row(belief, stretch, number, station_m))
+                rows[-1] = make(last.station_m)  # several readings at one moment
+            elif last is None:
+                rows.append(make(start_station_m))
+            else:
+                rows.append(make(_station_m(last, belief, number, stretch.after_gap)))
     return rows
 
 
-def _row(belief: Belief, stretch: Stretch, number: int, station_m: float) -> _Row:
+def _row(
+    belief: Belief, stretch: Stretch, number: int, noise: ReceiverNoise, fix: PlacedFix, station_m: float
+) -> _Row:
+    """A knot, with its place as the receiver saw it by the fix that was in force.
+
+    The error of an estimate is independent of the estimate, so the covariance of path plus estimated bias is
+    the path's plus the spread of the estimated bias: its own variance less what is still unknown of it.
+    """
     mean, covariance = belief.mean, belief.covariance
+    east_m, north_m = noise.bias_sigma_m(fix.calm_east_m), noise.bias_sigma_m(fix.calm_north_m)
     return _Row(
         at_s=belief.at_s,
         stretch=number,
@@ -246,12 +289,36 @@ def _row(belief: Belief, stretch: Stretch, number: int, station_m: float) -> _Ro
         heading_variance=float(covariance[HEADING, HEADING])
         if stretch.heading_known
         else UNKNOWN_HEADING_RAD**2,
-        bias_east=float(mean[BIAS_EAST]),
-        bias_north=float(mean[BIAS_NORTH]),
-        bias_ee=float(covariance[BIAS_EAST, BIAS_EAST]),
-        bias_en=float(covariance[BIAS_EAST, BIAS_NORTH]),
-        bias_nn=float(covariance[BIAS_NORTH, BIAS_NORTH]),
+        kind=fix.fix.fix,
+        accuracy_m=math.hypot(east_m, north_m),
+        bias_east_m=east_m * float(mean[BIAS_EAST]),
+        bias_north_m=north_m * float(mean[BIAS_NORTH]),
+        bias_ee=east_m**2 * max(1.0 - float(covariance[BIAS_EAST, BIAS_EAST]), 0.0),
+        bias_en=-east_m * north_m * float(covariance[BIAS_EAST, BIAS_NORTH]),
+        bias_nn=north_m**2 * max(1.0 - float(covariance[BIAS_NORTH, BIAS_NORTH]), 0.0),
     )
+
+
+def _passed(time_s: Sequence[float], station_m: Sequence[float], settings: PoseSettings) -> Array:
+    """How many of its correlation lengths the receiver's error has passed since the first knot."""
+    if not time_s:
+        return np.zeros(0)
+    driven_m, later_s = np.subtract(station_m, station_m[0]), np.subtract(time_s, time_s[0])
+    return driven_m / settings.bias_correlation_m + later_s / settings.bias_correlation_s
+
+
+def _own_offsets(rows: Sequence[_Row]) -> Offsets:
+    spread_m2 = [[[row.bias_ee, row.bias_en], [row.bias_en, row.bias_nn]] for row in rows]
+    return Offsets(np.array([[row.bias_east_m, row.bias_north_m] for row in rows]), np.array(spread_m2))
+
+
+def _with_offsets(rows: Sequence[_Row], placed: Offsets) -> list[_Row]:
+    return [
+        replace(row, bias_east_m=east_m, bias_north_m=north_m, bias_ee=ee, bias_en=en, bias_nn=nn)
+        for row, (east_m, north_m), ((ee, en), (_, nn)) in zip(
+            rows, placed.metres.tolist(), placed.spread_m2.tolist(), strict=True
+        )
+    ]
 
 
 def _station_m(last: _Row, belief: Belief, stretch: int, after_gap: bool) -> float:

@@ -13,6 +13,7 @@ from wegewart.drive import FixType
 from wegewart_edge.drive_filter import DriveFilter
 from wegewart_edge.driven_path import DrivenPath
 from wegewart_edge.gnss import Fix
+from wegewart_edge.kind_changes import Border
 from wegewart_edge.motion import Motion
 from wegewart_edge.placing import first_placed, next_placed, with_standing
 from wegewart_edge.pose import VehiclePose, pose_of
@@ -45,6 +46,7 @@ class LivePose:
         self.restarts = 0
         """How often the receiver's clock was set back, and the path began anew."""
         self._station_m = 0.0
+        self._change_of_kind: Border | None = None
         self._path: DrivenPath | None = None
         self._cold_start()
 
@@ -76,7 +78,7 @@ class LivePose:
         if ready is None or moment > ready or self._stretch is None:
             return None
         if self._path is None:
-            self._path = DrivenPath([self._stretch], self._settings, self._noise, self._station_m)
+            self._path = self._smoothed(self._stretch)
         at = self._path.at(self._seconds(moment))
         return None if at is None else pose_of(at, moment, self._settings)
 
@@ -160,9 +162,8 @@ class LivePose:
     def _keep_station(self) -> None:
         """What was driven so far, before a new path begins."""
         if self._stretch is not None:
-            self._station_m = DrivenPath(
-                [self._stretch], self._settings, self._noise, self._station_m
-            ).length_m
+            self._station_m = self._smoothed(self._stretch).length_m
+        self._change_of_kind = None
 
     def _forget(self) -> None:
         """Let go of knots and fixes that no frame will ask for."""
@@ -175,12 +176,24 @@ class LivePose:
             first += 1
         if first < len(stretch.knots) // 4:
             return  # in larger pieces, because the path must be smoothed once for it
-        path = self._path or DrivenPath([stretch], self._settings, self._noise, self._station_m)
-        self._station_m = path.station_m(stretch.knots[first].belief.at_s)
+        path = self._path or self._smoothed(stretch)
+        first_s = stretch.knots[first].belief.at_s
+        self._station_m = path.station_m(first_s)
+        self._change_of_kind = path.change_before(first_s)
         del stretch.knots[:first]
-        used = [placed for placed in stretch.used if placed.at_s >= oldest_s]
-        stretch.used[:] = used if len(used) > 1 else stretch.used[-2:]
+        in_force = sum(placed.at_s <= first_s for placed in stretch.used) - 1
+        del stretch.used[: max(min(in_force, len(stretch.used) - 2), 0)]
         self._path = None
+
+    def _smoothed(self, stretch: Stretch) -> DrivenPath:
+        return DrivenPath(
+            [stretch],
+            self._settings,
+            self._noise,
+            self._station_m,
+            live=True,
+            carried=self._change_of_kind,
+        )
 
     def _seconds(self, moment: datetime) -> float:
         assert self._origin is not None
