@@ -4,15 +4,18 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from wegewart.errors import WegewartError
+from wegewart.errors import CalledWrongly, WegewartError
 from wegewart_edge.calibration.arguments import add_calibrate
 
 if TYPE_CHECKING:
+    from wegewart_edge.gnss import Fix
     from wegewart_edge.settings import EdgeSettings
 
 REPOSITORY_MODELS = (
@@ -21,6 +24,8 @@ REPOSITORY_MODELS = (
 
 
 STEPS_IN_A_LOG = 10
+GPSD_PORT = 2947
+ADDRESS = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     locate.set_defaults(command=_locate)
 
     add_calibrate(commands)
+    _add_pose(commands, common)
 
     box = commands.add_parser("outbox", help="what waits, what was refused")
     actions = box.add_subparsers(required=True, metavar="ACTION")
@@ -103,6 +109,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     retry.set_defaults(command=_retry)
     return parser
+
+
+def _add_pose(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    pose = commands.add_parser(
+        "pose", parents=[common], help="follow the receiver through gpsd: one pose a second"
+    )
+    pose.add_argument(
+        "--gpsd", type=_address, required=True, metavar="HOST[:PORT]", help=f"default port {GPSD_PORT}"
+    )
+    pose.add_argument(
+        "--format", choices=("jsonl", "text"), default="jsonl", help="of the poses on standard output"
+    )
+    pose.add_argument(
+        "--record", type=Path, metavar="CSV", help="write every fix there, as gnss.file of a recorded drive"
+    )
+    pose.add_argument("--sigma-m", type=float, default=2.5, help="per axis, where gpsd states no accuracy")
+    pose.add_argument("--antenna-forward-m", type=float, default=0.0, help="as in drive.toml, [gnss]")
+    pose.add_argument("--antenna-right-m", type=float, default=0.0, help="as in drive.toml, [gnss]")
+    pose.set_defaults(command=_pose)
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Host and port; an IPv6 address in brackets."""
+    found = ADDRESS.fullmatch(text)
+    if found is None or not 0 < int(found["port"] or GPSD_PORT) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as localhost:{GPSD_PORT}")
+    return (found["bracketed"] or found["host"]), int(found["port"] or GPSD_PORT)
 
 
 def _settings(arguments: argparse.Namespace) -> "EdgeSettings":
@@ -159,6 +194,32 @@ def _locate(arguments: argparse.Namespace) -> int:
         arguments.tilts.write_text(tilt_table(located), encoding="utf-8")
     for line in tally_lines(located.tally):
         print(line, file=sys.stderr)
+    return 0
+
+
+def _pose(arguments: argparse.Namespace) -> int:
+    from wegewart_edge.following import Poses, as_json, as_text, follow, recording
+    from wegewart_edge.live_pose import LivePose
+    from wegewart_edge.pose import LeverArm
+
+    if not 0 < arguments.sigma_m < float("inf"):
+        raise CalledWrongly(f"--sigma-m {arguments.sigma_m} must be a number above 0")
+    lever = LeverArm(arguments.antenna_forward_m, arguments.antenna_right_m)
+    written = as_json if arguments.format == "jsonl" else as_text
+    poses = Poses(LivePose(lever, _settings(arguments).pose), lambda pose: print(written(pose), flush=True))
+    with recording(arguments.record) as record:
+
+        def take(fix: "Fix") -> None:
+            record(fix)
+            poses.take(fix)
+
+        host, port = arguments.gpsd
+        try:
+            follow(host, port, arguments.sigma_m, take, time.sleep)
+        except KeyboardInterrupt:
+            print(f"wegewart-edge: {poses.given} poses", file=sys.stderr)
+        except BrokenPipeError:  # whoever read the poses has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

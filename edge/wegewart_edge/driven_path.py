@@ -106,6 +106,7 @@ class DrivenPath:
             live: Where the kind of fix changes, the places before keep theirs (kind_changes.py).
             carried: A change of kind before the first knot that still counts.
         """
+        self._start_station_m = start_station_m
         kept = [stretch for stretch in stretches if len(stretch.used) >= FEWEST_FIXES]
         self._rows = _rows(kept, settings, start_station_m, noise)
         self._time_s = [row.at_s for row in self._rows]
@@ -122,11 +123,11 @@ class DrivenPath:
     @property
     def length_m(self) -> float:
         """Driven length."""
-        return self._station_m[-1] if self._station_m else 0.0
+        return self._station_m[-1] if self._station_m else self._start_station_m
 
     def station_m(self, at_s: float) -> float:
         """Driven length at a moment; across a cut in proportion to time."""
-        return float(np.interp(at_s, self._time_s, self._station_m)) if self._rows else 0.0
+        return float(np.interp(at_s, self._time_s, self._station_m)) if self._rows else self._start_station_m
 
     def change_before(self, at_s: float) -> Border | None:
         """The change of kind that places at a moment still go by, for a path that begins there."""

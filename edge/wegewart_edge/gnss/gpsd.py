@@ -20,7 +20,6 @@ from wegewart_edge.gnss.fix import Fix, checked, parse_moment
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_PORT = 2947
 WATCH = b'?WATCH={"enable":true,"json":true};\n'
 LONGEST_LINE = 64 * 1024
 LINE_95_SIGMAS = 1.96  # epx and epy: gpsd.h, GPSD_CONFIDENCE is that of 95 %

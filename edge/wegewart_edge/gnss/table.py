@@ -1,4 +1,4 @@
-"""Positions from a CSV table: the columns of docs/recorded-drive.md."""
+"""Positions from and for a CSV table: the columns of docs/recorded-drive.md."""
 
 import csv
 import math
@@ -7,6 +7,18 @@ from collections.abc import Iterator
 from wegewart.drive import FixType
 from wegewart.errors import InvalidPositions
 from wegewart_edge.gnss.fix import Fix, checked, parse_moment
+
+COLUMNS = (
+    "captured_at",
+    "lat",
+    "lon",
+    "sigma_east_m",
+    "sigma_north_m",
+    "heading_deg",
+    "heading_sigma_deg",
+    "speed_mps",
+    "fix",
+)
 
 
 def fixes_of_csv(text: str, sigma_m: float, name: str) -> Iterator[Fix]:
@@ -47,6 +59,22 @@ def _fix_from_row(row: dict[str, str | None], sigma_m: float) -> Fix:
         heading_deg=number("heading_deg"),
         heading_sigma_deg=number("heading_sigma_deg"),
         speed_mps=number("speed_mps"),
+    )
+
+
+def row_of(fix: Fix) -> tuple[object, ...]:
+    """A fix as the row that is read as this fix again; None is an empty cell."""
+    placed = fix.fix is not FixType.NONE
+    return (
+        fix.captured_at.isoformat().replace("+00:00", "Z"),
+        fix.lat if placed else None,
+        fix.lon if placed else None,
+        fix.sigma_east_m,
+        fix.sigma_north_m,
+        fix.heading_deg,
+        fix.heading_sigma_deg,
+        fix.speed_mps,
+        fix.fix.value,
     )
 
 

@@ -1,0 +1,159 @@
+"""`wegewart-edge pose`: follow the receiver through gpsd, give poses, and keep what was received.
+
+Poses come `live_lag_s` late and at most once a second. Whoever follows is told when something changes: no
+fix, not moved yet, gpsd gone and back again. A record can be named as `gnss.file` of a recorded drive.
+"""
+
+import csv
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from wegewart.drive import FixType
+from wegewart.errors import CalledWrongly, InvalidPositions
+from wegewart_edge.gnss import Fix
+from wegewart_edge.gnss.gpsd import GpsdClient
+from wegewart_edge.gnss.table import COLUMNS, row_of
+from wegewart_edge.live_pose import KEPT_S, LivePose
+from wegewart_edge.pose import VehiclePose
+
+logger = logging.getLogger(__name__)
+
+Take = Callable[[Fix], None]
+
+SILENCE_S = 10.0  # gpsd speaks once a second as long as a receiver is plugged in
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+EVERY = timedelta(seconds=1)
+
+
+def follow(host: str, port: int, sigma_m: float, take: Take, pause: Callable[[float], None]) -> None:
+    """Hand over every fix until interrupted; where gpsd goes, wait and connect again.
+
+    Args:
+        sigma_m: Per axis; used where gpsd states no accuracy.
+        pause: Waits for seconds.
+    Raises:
+        InvalidPositions: If gpsd cannot be reached at the beginning: then the address is wrong.
+    """
+    client, pause_s = GpsdClient(host, port, sigma_m, SILENCE_S), FIRST_PAUSE_S
+    logger.info("connected with gpsd at %s:%d; Ctrl-C ends", host, port)
+    while True:
+        try:
+            with client:
+                for fix in client.fixes():
+                    pause_s = FIRST_PAUSE_S
+                    take(fix)
+            reason = "it closed the connection"
+        except InvalidPositions as error:
+            reason = str(error)
+        logger.warning("gpsd at %s:%d is gone (%s): trying again", host, port, reason)
+        client, pause_s = _again(host, port, sigma_m, pause, pause_s)
+        logger.info("connected with gpsd again")
+
+
+def _again(
+    host: str, port: int, sigma_m: float, pause: Callable[[float], None], pause_s: float
+) -> tuple[GpsdClient, float]:
+    """A new connection, however long it takes; and the next pause, longer each time."""
+    while True:
+        pause(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        try:
+            return GpsdClient(host, port, sigma_m, SILENCE_S), pause_s
+        except InvalidPositions as error:
+            logger.warning("%s; next try in %.0f s", error, pause_s)
+
+
+class Poses:
+    """Poses at the moments of the fixes, as soon as they are settled."""
+
+    def __init__(self, live: LivePose, give: Callable[[VehiclePose], None]) -> None:
+        self._live = live
+        self._give = give
+        self._asked: deque[datetime] = deque()
+        self._restarts = 0
+        self._state = ""
+        self.given = 0
+        """How many so far."""
+
+    def take(self, fix: Fix) -> None:
+        """One fix, as it comes."""
+        self._live.take(fix)
+        if self._live.restarts != self._restarts:
+            self._restarts = self._live.restarts
+            self._asked.clear()
+        if fix.fix is FixType.NONE:
+            self._say("the receiver has no fix: no pose")
+        elif not self._asked or fix.captured_at - self._asked[-1] >= EVERY:
+            self._asked.append(fix.captured_at)
+        ready = self._live.ready_until
+        if ready is None:
+            self._wait_for_motion(fix)
+            return
+        while self._asked and self._asked[0] <= ready:
+            pose = self._live.at(self._asked.popleft())
+            if pose is not None:
+                self.given += 1
+                self._say(f"poses of fixes of the kind {pose.fix.value}")
+                self._give(pose)
+
+    def _wait_for_motion(self, fix: Fix) -> None:
+        while self._asked and (fix.captured_at - self._asked[0]).total_seconds() > KEPT_S:
+            self._asked.popleft()
+        if fix.fix is not FixType.NONE:
+            self._say("the receiver has a fix; poses come when the vehicle has moved")
+
+    def _say(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            logger.info(state)
+
+
+@contextmanager
+def recording(path: Path | None) -> Iterator[Take]:
+    """Writes each fix to a new table of positions at once, so that a loss of power costs one line.
+
+    Raises:
+        CalledWrongly: If the file is no .csv, exists already, or cannot be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    with _new_table(path) as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+
+        def take(fix: Fix) -> None:
+            rows.writerow(row_of(fix))
+
+        yield take
+
+
+def _new_table(path: Path) -> TextIO:
+    if path.suffix.lower() != ".csv":
+        raise CalledWrongly(f"{path} does not end with .csv: positions are recorded as a table")
+    try:
+        return path.open("x", encoding="utf-8", newline="", buffering=1)
+    except FileExistsError as error:
+        raise CalledWrongly(f"{path} exists already: name another file, or move it away") from error
+    except OSError as error:
+        raise CalledWrongly(f"{path}: {error.strerror}") from error
+
+
+def as_json(pose: VehiclePose) -> str:
+    """A pose as the message `DriveTrack` carries it, on one line."""
+    return pose.on_wire().model_dump_json()
+
+
+def as_text(pose: VehiclePose) -> str:
+    """A pose for people: time, place, its sigma per axis, heading, speed, kind of fix."""
+    return (
+        f"{pose.captured_at:%H:%M:%S}  {pose.lat:.7f} {pose.lon:.7f} ± {pose.cov_gnss.rms_m:.2f} m  "
+        f"{pose.heading_deg:5.1f}° ± {pose.heading_sigma_deg:.1f}°  "
+        f"{math.floor(pose.speed_mps * 3.6 + 0.5):3d} km/h  {pose.fix.value}"
+    )
