@@ -219,3 +219,83 @@ def test_boxes_without_end_are_refused_and_not_followed(tmp_path):
 
     with pytest.raises(InvalidPositions, match=r"deep\.mp4"):
         list(metadata_tracks(tmp_path / "deep.mp4"))
+
+
+def test_camm_positions_from_before_the_first_lock_are_left_out_and_counted(tmp_path, caplog):
+    when = gps_seconds(datetime(2026, 5, 4, 8, 0, tzinfo=UTC))
+    early = (0.0, 1.5, -1.0, float("nan"), float("inf"), 1e300, gps_seconds(datetime(1998, 1, 1, tzinfo=UTC)))
+    samples = [
+        camm(6, "di2df2f3ff", gps_s, kind, 49.94, 11.57, 340, 3.03, 5, 8, 0, 0, 0.2)
+        for gps_s, kind in (*((each, 0) for each in early), (when, 3), (when + 1, 3))
+    ]
+    fixes = read_fixes(video(tmp_path / "a.mp4", b"camm", samples, handler=b"camm"), 2.5)
+    assert [fix.captured_at.second for fix in fixes] == [0, 1]
+    assert f"{len(early)} positions from before the receiver knew the time" in caplog.text
+
+
+@pytest.mark.parametrize("days", [0, -7305, 2**31 - 1], ids=["never-set", "1980", "nonsense"])
+def test_gps9_rows_from_before_the_first_lock_are_left_out_and_counted(tmp_path, caplog, days):
+    early = gps9_payload(0, fix=0).replace(struct.pack(">i", 9620), struct.pack(">i", days))
+    path = video(tmp_path / "hero11.mp4", b"gpmd", [early, *(gps9_payload(second) for second in (1, 2, 3))])
+    assert len(read_fixes(path, 2.5)) == 30
+    assert "10 positions from before the receiver knew the time" in caplog.text
+    assert video_clock(path).stamps == 3
+
+
+def test_gps5_payload_whose_stamp_is_no_date_says_nothing_of_the_videos_start():
+    def gps5(stamp, fix):
+        stream = nested(
+            b"STRM",
+            entry(b"GPSF", b"L", 4, 1, struct.pack(">I", fix)),
+            entry(b"GPSU", b"U", 16, 1, stamp),
+            entry(b"SCAL", b"l", 4, 5, struct.pack(">5i", 10_000_000, 10_000_000, 1000, 1000, 100)),
+            entry(b"GPS5", b"l", 20, 1, struct.pack(">5i", 499_400_000, 115_700_000, 340_000, 8330, 833)),
+        )
+        return nested(b"DEVC", stream)
+
+    samples = [Sample(0.0, 1.0, gps5(b"000000000000.000", 0)), Sample(1.0, 1.0, gps5(b"260504080001.000", 3))]
+    none, fix = fixes_of_gpmf(payloads_of(samples), 2.5)
+    assert (none.fix, fix.fix) == (FixType.NONE, FixType.SINGLE)
+    assert fix.captured_at == datetime(2026, 5, 4, 8, 0, 1, tzinfo=UTC)
+
+
+def camm_video(path):
+    return video(path, b"camm", [camm(5, "3d", 49.94, 11.57, 340)] * 9)
+
+
+def sizes_as(content, common, count):
+    """The video's table of sizes with other numbers."""
+    at = content.index(b"stsz") + 8
+    return content[:at] + struct.pack(">II", common, count) + content[at + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda content: sizes_as(content, 2**32 - 1, 9), "9 samples of 4294967295 bytes"),
+        (lambda content: sizes_as(content, 1, 9_999_999), "9999999 samples of 1 bytes"),
+        (lambda content: content.replace(struct.pack(">I", 28) * 9, b"\x7f" * 36), "samples of 19251"),
+        (lambda content: content[:-40], "where the file has"),
+    ],
+    ids=["huge", "many", "each-huge", "index-cut-off"],
+)
+def test_sizes_beyond_the_files_own_are_refused_before_anything_is_read(tmp_path, damage, says):
+    path = camm_video(tmp_path / "a.mp4")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InvalidPositions, match=says):
+        metadata_tracks(path)
+
+
+def test_video_cut_off_behind_its_index_is_refused_and_says_so(tmp_path):
+    """The index first, as cameras and editors write it for streaming; then the samples are missing."""
+    path = camm_video(tmp_path / "a.mp4")
+    content = path.read_bytes()
+    at = content.index(b"moov") - 4
+    whole = content[at:] + content[:at]
+    moved = struct.pack(">5I", *(24 + 56 * chunk + len(content) - at for chunk in range(5)))
+    whole = whole.replace(struct.pack(">5I", *(24 + 56 * chunk for chunk in range(5))), moved)
+    path.write_bytes(whole)
+    assert len(read_fixes(path, 2.5)) == 9
+    path.write_bytes(whole[:-60])
+    with pytest.raises(InvalidPositions, match="was cut off: its camm track reaches to byte"):
+        read_fixes(path, 2.5)

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from wegewart.drive import FixType
-from wegewart_edge.gnss.fix import Fix
+from wegewart_edge.gnss.fix import Fix, known_moment
 from wegewart_edge.gnss.mp4 import Sample
 
 logger = logging.getLogger(__name__)
 
 GPS_EPOCH = datetime(1980, 1, 6, tzinfo=UTC)
+MOST_GPS_S = 4e9  # beyond the year 2100
 LEAP_SECONDS = (  # GPS ahead of UTC since; IERS Bulletin C
     (datetime(2017, 1, 1, tzinfo=UTC), 18),
     (datetime(2015, 7, 1, tzinfo=UTC), 17),
@@ -33,8 +34,12 @@ WITH_POSITION = 2
 MOVING_MPS = 0.5  # a course from a slower velocity is noise
 
 
-def fixes_of_camm(samples: Iterator[Sample], created_at: datetime | None, sigma_m: float) -> Iterator[Fix]:
-    """Fixes of the track; type 5 only where no type 6 was written.
+def fixes_of_camm(
+    samples: Iterator[Sample], created_at: datetime | None, sigma_m: float
+) -> Iterator[Fix | None]:
+    """Fixes of the track; None for each that the receiver stamped before it knew the time.
+
+    Type 5 counts only where no type 6 was written.
 
     Raises:
         ValueError: If a packet is cut off, or positions have no time at all.
@@ -65,16 +70,19 @@ def _plain_fix(sample: Sample, created_at: datetime, sigma_m: float) -> Fix:
     return Fix(created_at + timedelta(seconds=sample.at_s), lat, lon, sigma_m, sigma_m)
 
 
-def _full_fix(content: bytes, sigma_m: float) -> Fix:
+def _full_fix(content: bytes, sigma_m: float) -> Fix | None:
     gps_s, kind, lat, lon, _, radius_m, _, east_mps, north_mps, _, speed_sigma_mps = (
         FULL_POSITION.unpack_from(_whole(content, FULL_POSITION), 4)
     )
+    captured_at = utc_of_gps(gps_s)
+    if captured_at is None:
+        return None
     stated_m = radius_m / RADIUS_68_SIGMAS if math.isfinite(radius_m) and radius_m > 0 else sigma_m
     speed_mps = math.hypot(east_mps, north_mps)
     moving = speed_mps >= MOVING_MPS
     sure = math.isfinite(speed_sigma_mps) and speed_sigma_mps > 0
     return Fix(
-        captured_at=utc_of_gps(gps_s),
+        captured_at=captured_at,
         lat=lat,
         lon=lon,
         sigma_east_m=stated_m,
@@ -86,13 +94,15 @@ def _full_fix(content: bytes, sigma_m: float) -> Fix:
     )
 
 
-def utc_of_gps(gps_s: float) -> datetime:
-    """UTC of seconds since the GPS epoch."""
+def utc_of_gps(gps_s: float) -> datetime | None:
+    """UTC of seconds since the GPS epoch; None where the receiver did not know them yet."""
+    if not 0 < gps_s < MOST_GPS_S:
+        return None
     ahead = GPS_EPOCH + timedelta(seconds=gps_s)
     for since, leap_s in LEAP_SECONDS:
         if ahead - timedelta(seconds=leap_s) >= since:
-            return ahead - timedelta(seconds=leap_s)
-    raise ValueError(f"GPS time {gps_s} lies before 1999")
+            return known_moment(ahead - timedelta(seconds=leap_s))
+    return None
 
 
 def _whole(content: bytes, layout: struct.Struct) -> bytes:

@@ -32,6 +32,14 @@ def parse_moment(text: str) -> datetime:
     return utc_of(datetime.fromisoformat(text.strip()))
 
 
+def known_moment(moment: datetime) -> datetime | None:
+    """The moment in UTC; None where it is that of a clock that was not set yet."""
+    try:
+        return utc_of(moment)
+    except ValueError:
+        return None
+
+
 def checked(fix: Fix) -> Fix:
     """The fix with its course from 0 to 360°.
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from wegewart.drive import FixType
-from wegewart_edge.gnss.fix import Fix
+from wegewart_edge.gnss.fix import Fix, known_moment
 from wegewart_edge.gnss.mp4 import Sample
 
 DAY_ZERO = datetime(2000, 1, 1, tzinfo=UTC)
+MOST_DAYS = 40_000  # beyond the year 2100
 WITH_POSITION = 2  # GPSF: 0 none, 2 two-dimensional, 3 three-dimensional
 NUMBERS = {"b": "b", "B": "B", "s": "h", "S": "H", "l": "i", "L": "I", "f": "f", "d": "d", "j": "q", "J": "Q"}
 
@@ -60,14 +61,17 @@ def video_starts(payloads: Iterable[Payload]) -> list[datetime]:
     for payload in payloads:
         since = timedelta(seconds=payload.sample.at_s)
         if payload.newer and payload.rows[0][8] >= WITH_POSITION:
-            starts.append(_own_moment(payload.rows[0]) - since)
+            own = _own_moment(payload.rows[0])
+            starts += [] if own is None else [own - since]
         elif not payload.newer and payload.has_fix and payload.started_at is not None:
             starts.append(payload.started_at - since)
     return starts
 
 
-def fixes_of_gpmf(payloads: Sequence[Payload], sigma_m: float) -> Iterator[Fix]:
-    """Fixes of the track. GPMF states a dilution of precision, which is no accuracy, so `sigma_m` counts.
+def fixes_of_gpmf(payloads: Sequence[Payload], sigma_m: float) -> Iterator[Fix | None]:
+    """Fixes of the track; None for each that the receiver stamped before it knew the time.
+
+    GPMF states a dilution of precision, which is no accuracy, so `sigma_m` counts.
 
     GPS9 has the time in every row. GPS5 has one stamp a payload, which jumps by tenths of a second and may
     be stale in the first; its rows are therefore placed by the video's own clock, which starts at the median
@@ -77,6 +81,9 @@ def fixes_of_gpmf(payloads: Sequence[Payload], sigma_m: float) -> Iterator[Fix]:
     start = starts[len(starts) // 2] if starts else None
     for payload in payloads:
         for row, moment, has_fix in _moments(payload, start):
+            if moment is None:
+                yield None
+                continue
             yield Fix(
                 captured_at=moment,
                 lat=row[0],
@@ -90,8 +97,8 @@ def fixes_of_gpmf(payloads: Sequence[Payload], sigma_m: float) -> Iterator[Fix]:
 
 def _moments(
     payload: Payload, video_start: datetime | None
-) -> Iterator[tuple[tuple[float, ...], datetime, bool]]:
-    """Each row with its time, and whether it is a fix."""
+) -> Iterator[tuple[tuple[float, ...], datetime | None, bool]]:
+    """Each row with its time, where that is known, and whether it is a fix."""
     if payload.newer:
         for row in payload.rows:
             yield row, _own_moment(row), row[8] >= WITH_POSITION
@@ -101,8 +108,12 @@ def _moments(
             yield row, video_start + timedelta(seconds=after_s), payload.has_fix
 
 
-def _own_moment(row: Sequence[float]) -> datetime:
-    return DAY_ZERO + timedelta(days=row[5], seconds=row[6])
+def _own_moment(row: Sequence[float]) -> datetime | None:
+    """UTC of a row of GPS9; None where the receiver's calendar had not begun, or went beyond all sense."""
+    days, seconds = row[5], row[6]
+    if not 1 <= days < MOST_DAYS:
+        return None
+    return known_moment(DAY_ZERO + timedelta(days=days, seconds=seconds))
 
 
 def _payload(sample: Sample, entries: dict[str, tuple[str, int, bytes]], key: str) -> Payload:
@@ -124,9 +135,12 @@ def _payload(sample: Sample, entries: dict[str, tuple[str, int, bytes]], key: st
     return Payload(sample, started_at, rows, has_fix, key == "GPS9")
 
 
-def _utc(stamp: str) -> datetime:
-    """Of "yymmddhhmmss.sss"."""
-    return datetime.strptime(stamp, "%y%m%d%H%M%S.%f").replace(tzinfo=UTC)
+def _utc(stamp: str) -> datetime | None:
+    """Of "yymmddhhmmss.sss"; None where that is no date, as before the first lock."""
+    try:
+        return known_moment(datetime.strptime(stamp, "%y%m%d%H%M%S.%f").replace(tzinfo=UTC))
+    except ValueError:
+        return None
 
 
 def _text(content: bytes) -> str:

@@ -4,6 +4,7 @@ Written here because the packages found either wrap C code or have been left alo
 needed is one sample table. Source: ISO/IEC 14496-12, boxes moov, trak, mdia, stbl.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Track:
     offsets: tuple[int, ...]
     times_s: tuple[float, ...]
 
+    @property
+    def end(self) -> int:
+        """First byte of the file behind all samples."""
+        return max(map(int.__add__, self.offsets, self.sizes), default=0)
+
     def samples(self, file: BinaryIO) -> Iterator[Sample]:
         """Read the samples, in order of time."""
         for number, (offset, size) in enumerate(zip(self.offsets, self.sizes, strict=True)):
@@ -56,17 +62,25 @@ def metadata_tracks(path: Path) -> tuple[Track, ...]:
     """
     try:
         with path.open("rb") as file:
-            index = _index_of(file, path.name)
-        return tuple(_tracks(index))
+            length = os.fstat(file.fileno()).st_size
+            index = _index_of(file, path.name, length)
+        tracks = tuple(_tracks(index, length))
     except OSError as error:
         raise InvalidPositions(f"{path}: {error.strerror}") from error
     except (struct.error, LookupError, ValueError, OverflowError) as error:
         raise InvalidPositions(
             f"{path.name}: its index is damaged ({error}): copy the video again"
         ) from error
+    for track in tracks:
+        if track.end > length:
+            raise InvalidPositions(
+                f"{path.name} was cut off: its {track.format} track reaches to byte {track.end}, "
+                f"the file has {length}: copy the video again"
+            )
+    return tracks
 
 
-def _index_of(file: BinaryIO, name: str) -> bytes:
+def _index_of(file: BinaryIO, name: str, length: int) -> bytes:
     """The moov box, wherever it stands."""
     while len(header := file.read(8)) == 8:
         size, kind = struct.unpack(">I4s", header)
@@ -74,8 +88,9 @@ def _index_of(file: BinaryIO, name: str) -> bytes:
         if size == 1:
             size, skipped = struct.unpack(">Q", file.read(8))[0], 16
         if kind == b"moov":
-            if not skipped <= size <= MOST_INDEX_BYTES:
-                raise ValueError(f"an index of {size} bytes")
+            left = length - file.tell() + skipped
+            if not skipped <= size <= min(MOST_INDEX_BYTES, left):
+                raise ValueError(f"an index of {size} bytes where the file has {left}")
             return file.read(size - skipped)
         if size < skipped:
             break
@@ -93,12 +108,12 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += size
 
 
-def _tracks(index: bytes) -> Iterator[Track]:
+def _tracks(index: bytes, length: int) -> Iterator[Track]:
     for kind, content in _boxes(index):
         if kind == b"trak":
             tables: dict[bytes, bytes] = {}
             _gather(b"trak", content, tables)
-            track = _track(tables)
+            track = _track(tables, length)
             if track is not None:
                 yield track
 
@@ -118,12 +133,12 @@ def _gather(kind: bytes, content: bytes, tables: dict[bytes, bytes], depth: int 
         tables.setdefault(kind, content)
 
 
-def _track(tables: dict[bytes, bytes]) -> Track | None:
+def _track(tables: dict[bytes, bytes], length: int) -> Track | None:
     if tables.get(b"hdlr", b"")[8:12] not in (b"meta", b"camm") or b"stsd" not in tables:
         return None
     sample_format = tables[b"stsd"][12:16].decode("ascii", "replace")
     created_at, ticks_per_s = _clock(tables[b"mdhd"])
-    sizes = _sizes(tables[b"stsz"])
+    sizes = _sizes(tables[b"stsz"], length)
     times_s = _times(tables[b"stts"], len(sizes), ticks_per_s)
     return Track(sample_format, created_at, sizes, _offsets(tables, sizes), times_s)
 
@@ -136,11 +151,15 @@ def _clock(mdhd: bytes) -> tuple[datetime | None, int]:
     return (MAC_EPOCH + timedelta(seconds=made_s) if made_s else None), ticks_per_s
 
 
-def _sizes(stsz: bytes) -> tuple[int, ...]:
+def _sizes(stsz: bytes, length: int) -> tuple[int, ...]:
+    """Sizes of all samples, which share no byte: together they are no larger than the file."""
     common, count = struct.unpack_from(">II", stsz, 4)
-    if count > MOST_SAMPLES:
-        raise ValueError(f"{count} samples")
-    return (common,) * count if common else struct.unpack_from(f">{count}I", stsz, 12)
+    if count > MOST_SAMPLES or common * count > length:
+        raise ValueError(f"{count} samples of {common or 'various'} bytes in a file of {length}")
+    sizes = (common,) * count if common else struct.unpack_from(f">{count}I", stsz, 12)
+    if sum(sizes) > length:
+        raise ValueError(f"samples of {sum(sizes)} bytes in a file of {length}")
+    return sizes
 
 
 def _times(stts: bytes, count: int, ticks_per_s: int) -> tuple[float, ...]:

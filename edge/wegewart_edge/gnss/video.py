@@ -1,16 +1,20 @@
 """Positions that a camera wrote into its own video, and when that video began by the receiver's clock."""
 
+import logging
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from wegewart.errors import InvalidPositions
 from wegewart_edge.gnss.camm import fixes_of_camm
 from wegewart_edge.gnss.fix import Fix
 from wegewart_edge.gnss.gpmf import fixes_of_gpmf, payloads_of, video_starts
 from wegewart_edge.gnss.mp4 import Track, metadata_tracks
+
+logger = logging.getLogger(__name__)
 
 FEWEST_PAIRS = 3
 WHOLE_SECOND_SIGMA_S = 0.29  # of a stamp that may belong to any moment of its payload: 1 s / √12
@@ -32,14 +36,24 @@ def fixes_of_video(path: Path, sigma_m: float) -> Iterator[Fix]:
         InvalidPositions: If it has no such track, or the track is damaged.
     """
     track = _track_of(path)
+    too_early = 0
     try:
         with path.open("rb") as file:
-            if track.format == "gpmd":
-                yield from fixes_of_gpmf(payloads_of(track.samples(file)), sigma_m)
-            else:
-                yield from fixes_of_camm(track.samples(file), track.created_at, sigma_m)
+            for fix in _fixes_of(track, file, sigma_m):
+                if fix is None:
+                    too_early += 1
+                else:
+                    yield fix
     except (ValueError, LookupError, OverflowError) as error:
         raise InvalidPositions(f"{path.name}, {track.format} track: {error}") from error
+    if too_early:
+        logger.warning("%s: %d positions from before the receiver knew the time", path.name, too_early)
+
+
+def _fixes_of(track: Track, file: BinaryIO, sigma_m: float) -> Iterator[Fix | None]:
+    if track.format == "gpmd":
+        return fixes_of_gpmf(payloads_of(track.samples(file)), sigma_m)
+    return fixes_of_camm(track.samples(file), track.created_at, sigma_m)
 
 
 def video_clock(path: Path) -> VideoClock:
