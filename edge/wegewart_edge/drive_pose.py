@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from wegewart_edge.settings import PoseSettings
 logger = logging.getLogger(__name__)
 
 SAMPLE_S = 0.1
+MOST_APART = timedelta(days=1)  # no clock of a drive is set so wrong by a time zone
 LEAST_TURNING_DPS = 1.0  # sigma of the yaw rate over the drive: one turn of a street in a minute
 LEAST_SPEED_CHANGE_MPS = 1.0
 
@@ -28,7 +29,9 @@ def trajectory_of(drive: RecordedDrive, settings: PoseSettings) -> Trajectory:
     """
     gnss, stated_ahead_s = drive.about.gnss, drive.about.frames.camera_ahead_s
     lever = LeverArm(gnss.antenna_forward_m, gnss.antenna_right_m)
-    fixes = read_fixes(drive.gnss_path, gnss.sigma_m)
+    fixes = of_the_days(
+        read_fixes(drive.gnss_path, gnss.sigma_m), [each.captured_at for each in drive.frames]
+    )
     if drive.about.motion is None or drive.motion_path is None:
         return Trajectory(fixes, lever, settings, camera_ahead_s=stated_ahead_s)
     motion = read_motion(drive.motion_path)
@@ -48,12 +51,33 @@ def trajectory_of(drive: RecordedDrive, settings: PoseSettings) -> Trajectory:
     return Trajectory(fixes, lever, settings, on_receivers_clock, ahead_s)
 
 
+def of_the_days(fixes: Sequence[Fix], recorded: Sequence[datetime]) -> Sequence[Fix]:
+    """Fixes of the days in which a drive was recorded by its other clocks; all, where none are.
+
+    A receiver that has no lock yet may give the date of its last drive, or one of years ago.
+    """
+    first, last = min(recorded) - MOST_APART, max(recorded) + MOST_APART
+    kept = [fix for fix in fixes if first <= fix.captured_at <= last]
+    if not kept or len(kept) == len(fixes):
+        return fixes
+    logger.warning(
+        "%d positions left out whose date is not that of the drive, %s: the receiver's clock was not set",
+        len(fixes) - len(kept),
+        min(recorded).date().isoformat(),
+    )
+    return kept
+
+
 def camera_clock_offset(
     fixes: Sequence[Fix], motion: Sequence[Motion], lever: LeverArm, settings: PoseSettings
 ) -> ClockOffset | NoOffset:
     """How far the clock of `motion` is ahead of the receiver's: from the turns, else from the speed."""
+    if not motion:
+        return NoOffset("neither wheels nor gyro read anything")
+    fixes = of_the_days(fixes, [reading.captured_at for reading in motion])
     alone = Trajectory(fixes, lever, settings)
-    start, end = fixes[0].captured_at, fixes[-1].captured_at
+    start = max(fixes[0].captured_at, motion[0].captured_at)
+    end = min(fixes[-1].captured_at, motion[-1].captured_at)
     moments_s = np.arange(0.0, (end - start).total_seconds(), SAMPLE_S)
     known = [
         (at_s, pose.heading_deg, pose.speed_mps)

@@ -1,15 +1,20 @@
 """The offset of two clocks from the same motion, and when there is none to be had."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from tests.edge.conftest import write_rows
 from tests.edge.driving import AT_THE_ANTENNA, drive
 
+from wegewart.drive import FixType
 from wegewart_edge.clock_offset import ClockOffset, NoOffset, Series, clock_offset
-from wegewart_edge.drive_pose import camera_clock_offset
+from wegewart_edge.drive_pose import camera_clock_offset, trajectory_of
+from wegewart_edge.drive_reader import read_drive
 from wegewart_edge.motion import Motion
+from wegewart_edge.pose import Trajectory
 from wegewart_edge.settings import PoseSettings
 
 
@@ -76,3 +81,59 @@ def test_camera_clock_is_found_from_its_gyro_and_the_receivers_path():
     found = camera_clock_offset(driven.fixes, stamped, AT_THE_ANTENNA, PoseSettings())
     assert isinstance(found, ClockOffset)
     assert found.ahead_s == pytest.approx(0.42, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", [FixType.NONE, FixType.SINGLE], ids=["no-lock", "with-a-place"])
+@pytest.mark.parametrize("days", [4, 7168], ids=["last-drive", "week-rollover"])
+def test_stale_date_before_the_first_lock_is_not_searched_over_and_is_said(monkeypatch, caplog, kind, days):
+    driven = drive(41, lasts_s=60, fixes_per_s=5, gyro=True)
+    stale = [replace(f, captured_at=f.captured_at - timedelta(days=days), fix=kind) for f in driven.fixes[:4]]
+    stamped = [
+        Motion(each.captured_at + timedelta(seconds=0.42), None, each.yaw_rate_dps) for each in driven.motion
+    ]
+    asked, at = [], Trajectory.at
+
+    def counted(path, moment):
+        asked.append(moment)
+        assert len(asked) <= 600, "more moments are asked for than the drive has tenths of a second"
+        return at(path, moment)
+
+    monkeypatch.setattr(Trajectory, "at", counted)
+    monkeypatch.setattr(np, "arange", _sane(np.arange))
+    found = camera_clock_offset([*stale, *driven.fixes], stamped, AT_THE_ANTENNA, PoseSettings())
+    assert isinstance(found, ClockOffset)
+    assert found.ahead_s == pytest.approx(0.42, abs=0.06)
+    assert "4 positions left out whose date is not that of the drive, 2026-05-04" in caplog.text
+
+
+def _sane(arange):
+    """numpy's, but never so much that the test itself would take all memory."""
+
+    def limited(start, stop, step=1):
+        assert (stop - start) / step < 1e6, f"{(stop - start) / step:.0f} moments are asked for"
+        return arange(start, stop, step)
+
+    return limited
+
+
+def test_stale_dates_are_no_part_of_a_drives_path(make_drive, caplog):
+    folder = make_drive()
+    rows = [line.split(",") for line in (folder / "gnss.csv").read_text().splitlines()]
+    stale = [[row[0].replace("2026", "2006"), *row[1:]] for row in rows[1:5]]
+    write_rows(folder / "gnss.csv", rows[0], stale + rows[1:])
+    drive = read_drive(folder)
+    path = trajectory_of(drive, PoseSettings())
+    assert path.at(drive.frames[6].captured_at).station_m == pytest.approx(30.0, abs=0.5)
+    assert "4 positions left out" in caplog.text
+
+
+def test_drive_whose_frames_have_another_date_keeps_all_positions(make_drive, caplog):
+    """Which of the two clocks is wrong cannot be told: the frames have no position, as before."""
+    folder = make_drive()
+    text = (folder / "frames.csv").read_text()
+    (folder / "frames.csv").write_text(text.replace("2026-05-04", "2026-03-04"))
+    drive = read_drive(folder)
+    path = trajectory_of(drive, PoseSettings())
+    assert path.at(drive.frames[6].captured_at) is None
+    assert path.length_m > 50
+    assert "left out" not in caplog.text
