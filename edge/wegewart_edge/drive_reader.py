@@ -27,6 +27,7 @@ from wegewart_inference.frame import BrokenFrame, Frame
 from wegewart_inference.sources import image_frame
 
 NAMED_AT_MOST = 5  # missing files in one message
+MOST_HELD = 8  # decoded frames: about the best views of the damages on the road in view, 6 MB each at 1080p
 
 
 def _within(named: str) -> str:
@@ -290,7 +291,10 @@ def _check_files(drive: RecordedDrive, with_images: bool) -> None:
 
 
 class FrameLoader:
-    """Frames of a drive by their entry; holds those that may be asked for again.
+    """Frames of a drive by their entry; holds the latest few of those that may be asked for again.
+
+    What it let go is read again: an image from its file, a frame of a video by a second reader that follows
+    the first. That is cheap as long as such frames are asked for in order.
 
     Raises:
         SourceUnreadable: On the first load, if the drive's video cannot be opened.
@@ -300,6 +304,12 @@ class FrameLoader:
         self._drive = drive
         self._held: dict[int, Frame] = {}
         self._video: VideoReader | None = None
+        self._earlier: VideoReader | None = None
+
+    @property
+    def held(self) -> int:
+        """How many decoded frames are in memory."""
+        return len(self._held)
 
     @property
     def in_order_only(self) -> bool:
@@ -315,6 +325,8 @@ class FrameLoader:
         )
         if isinstance(shot, Frame):
             self._held[entry.sequence] = shot
+            if len(self._held) > MOST_HELD:
+                del self._held[next(iter(self._held))]
         return shot
 
     def hold_only(self, sequences: set[int]) -> None:
@@ -327,10 +339,13 @@ class FrameLoader:
 
     def _from_video(self, entry: FrameEntry) -> Frame | BrokenFrame:
         video, index = self._drive.about.frames.video, entry.frame_index
-        if self._video is None:
-            self._video = VideoReader(self._drive.folder / str(video))
+        path = self._drive.folder / str(video)
+        self._video = self._video or VideoReader(path)
+        reader = self._video
+        if int(index or 0) < reader.passed:
+            reader = self._earlier = self._earlier or VideoReader(path)
         name = f"{Path(str(video)).name}#{index}"
-        image = self._video.image(int(index or 0))
+        image = reader.image(int(index or 0))
         if isinstance(image, str):
             return BrokenFrame(name, entry.sequence, image)
         return Frame(image, entry.captured_at, entry.camera_id, entry.sequence, name)

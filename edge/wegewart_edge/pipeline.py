@@ -5,7 +5,7 @@ Every step is a file of its own and knows nothing of the next; only this file pu
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -26,6 +26,8 @@ from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.road_tracker import RoadTrack, RoadTracker, SeenCut
 from wegewart_edge.settings import EdgeSettings
 from wegewart_inference.frame import Frame
+
+MOST_MASKED = 4  # masked frames in memory: damages that share a best view end one soon after the other
 
 Keep = Callable[[Observation, Picture | None], None]
 Progress = Callable[[int, int], None]
@@ -102,7 +104,7 @@ class Replayed:
 
 
 class Photographer:
-    """Evidence from the drive's own frames; each frame is masked once, however many damages it shows."""
+    """Evidence from the drive's own frames; a frame is masked once for all damages that it shows best."""
 
     def __init__(self, loader: FrameLoader, privacy: Privacy, drive: RecordedDrive) -> None:
         self._loader = loader
@@ -110,11 +112,18 @@ class Photographer:
         self._entries = {entry.sequence: entry for entry in drive.frames}
         self._masked: dict[int, MaskedFrame | NoPicture] = {}
 
-    def picture_of(self, track: RoadTrack, camera: RoadCamera) -> Picture | NoPicture:
-        """Masked crop of a track's best view."""
+    def pictures_of(self, tracks: Sequence[RoadTrack], camera: RoadCamera) -> list[Picture | NoPicture]:
+        """Masked crops of the tracks' best views; taken in the order of the frames, which is read best."""
+        in_order = sorted(range(len(tracks)), key=lambda number: tracks[number].best.sequence)
+        pictures = {number: self._picture_of(tracks[number], camera) for number in in_order}
+        return [pictures[number] for number in range(len(tracks))]
+
+    def _picture_of(self, track: RoadTrack, camera: RoadCamera) -> Picture | NoPicture:
         sequence = track.best.sequence
         if sequence not in self._masked:
             self._masked[sequence] = self._mask(sequence)
+            if len(self._masked) > MOST_MASKED:
+                del self._masked[next(iter(self._masked))]
         return self._privacy.picture(self._masked[sequence], track.best.located.box_px, camera)
 
     def hold_only(self, sequences: set[int]) -> None:
@@ -238,13 +247,13 @@ class Replay:
 
     def _keep_all(self, tracks: list[RoadTrack], lane: Lane) -> None:
         """Protect, then keep: the picture and its observation go into the outbox together."""
-        for track in tracks:
-            with self.tally.timed("protect"):
-                picture = (
-                    NoPicture(WITHOUT_IMAGES)
-                    if self._photographer is None
-                    else self._photographer.picture_of(track, lane.camera)
-                )
+        with self.tally.timed("protect"):
+            pictures = (
+                [NoPicture(WITHOUT_IMAGES)] * len(tracks)
+                if self._photographer is None
+                else self._photographer.pictures_of(tracks, lane.camera)
+            )
+        for track, picture in zip(tracks, pictures, strict=True):
             evidence: Evidence | str
             if isinstance(picture, NoPicture):
                 evidence, kept = picture.reason, None
@@ -270,7 +279,7 @@ class Replay:
         ]
 
     def _let_frames_go(self) -> None:
-        """Hold only frames that are still some track's best view."""
+        """Hold no frames but those that are, or may become, some track's best view."""
         if self._photographer is not None:
             kept = set[int]().union(*(lane.tracker.kept_sequences for lane in self._lanes.values()))
             self._photographer.hold_only(kept)

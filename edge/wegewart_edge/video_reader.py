@@ -20,6 +20,11 @@ class VideoReader:
         self._video: cv2.VideoCapture | None = None
         self._passed = 0
 
+    @property
+    def passed(self) -> int:
+        """Number of the first frame that lies ahead; frames before it are read by starting anew."""
+        return self._passed
+
     def image(self, index: int) -> ImageU8 | str:
         """BGR image of a frame, or why it cannot be shown; frames in between may be damaged.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wegewart.errors import InvalidDrive
-from wegewart_edge.drive_reader import FrameLoader, read_drive
+from wegewart_edge.drive_reader import MOST_HELD, FrameLoader, read_drive
 from wegewart_inference.frame import BrokenFrame, Frame
 
 
@@ -133,6 +133,18 @@ def test_only_frames_that_are_asked_for_stay_in_memory(make_drive):
     loader.hold_only({0})
     assert loader.load(drive.frames[0]) is first
     assert loader.load(drive.frames[1]) is not first
+
+
+def test_loader_holds_the_latest_few_frames_and_reads_others_again(make_drive):
+    drive = read_drive(make_drive())
+    loader = FrameLoader(drive)
+    shots = [loader.load(entry) for entry in drive.frames]
+    assert loader.held == MOST_HELD < len(shots)
+    assert loader.load(drive.frames[-1]) is shots[-1]
+    again = loader.load(drive.frames[0])
+    assert again is not shots[0]
+    assert (again.image == shots[0].image).all()
+    assert loader.held == MOST_HELD
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,11 @@ from tests.edge.office import Office
 from wegewart.drive import DriveTrack
 from wegewart.observation import Observation
 from wegewart_edge.__main__ import main
+from wegewart_edge.drive_reader import MOST_HELD, FrameLoader
+from wegewart_edge.replay import replay as run_replay
+from wegewart_edge.settings import EdgeSettings
 from wegewart_edge.video_reader import VideoReader
+from wegewart_inference.frame import Frame
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "datasets" / "sample-drive" / "pass-2"
@@ -186,8 +191,8 @@ def test_broken_and_dark_frames_and_frames_without_a_fix_are_counted_and_explain
 def make_video_drive(make_drive):
     """The same drive with its images as an MJPEG video."""
 
-    def make():
-        folder = make_drive(replace={'images = "images"': 'video = "front.avi"'})
+    def make(frames=12):
+        folder = make_drive(frames, replace={'images = "images"': 'video = "front.avi"'})
         writer = cv2.VideoWriter(str(folder / "front.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 2, (640, 360))
         for image in sorted((folder / "images").iterdir()):
             writer.write(cv2.imread(str(image)))
@@ -251,7 +256,7 @@ def test_continued_replay_does_not_look_at_known_frames_again(replay, make_drive
     assert summary["rejected"] == {}
 
 
-def test_continued_replay_of_a_video_reads_it_once_from_front_to_back(
+def test_continued_replay_of_a_video_never_starts_it_anew(
     replay, make_video_drive, models, tmp_path, monkeypatch
 ):
     drive = make_video_drive()
@@ -263,7 +268,36 @@ def test_continued_replay_of_a_video_reads_it_once_from_front_to_back(
     monkeypatch.setattr(VideoReader, "_opened", lambda self: opened.append(self) or open_video(self))
     code, summary = replay(drive, "o.sqlite")
     assert (code, summary["without_picture"]) == (0, {})
-    assert len(opened) == 1
+    assert len(opened) == len(set(map(id, opened))) <= 2  # one for what comes, one for best views let go
+
+
+@pytest.mark.parametrize("kind", ["images", "video"])
+def test_few_decoded_frames_are_in_memory_while_the_noise_is_learnt(
+    kind, make_drive, make_video_drive, models, tmp_path, monkeypatch
+):
+    """Two damages in each of 24 frames: fewer than 60 looks, so all of them wait until the drive's end."""
+    drive = make_drive(24) if kind == "images" else make_video_drive(24)
+    alive: weakref.WeakSet[Frame] = weakref.WeakSet()
+    load, most, opened = FrameLoader.load, [], []
+    open_video = VideoReader._opened
+
+    def loaded(loader, entry):
+        shot = load(loader, entry)
+        alive.add(shot)
+        most.append(len(alive))
+        return shot
+
+    monkeypatch.setattr(FrameLoader, "load", loaded)
+    monkeypatch.setattr(VideoReader, "_opened", lambda self: opened.append(self) or open_video(self))
+    settings = EdgeSettings.load(
+        None, {"models": {"folder": models}, "outbox": {"file": tmp_path / "o.sqlite"}}, {}
+    )
+    outcome = run_replay(drive, settings, lambda done, total: None, offline=True)
+    assert len(most) > 24  # best views were read again
+    assert max(most) <= MOST_HELD + 2
+    assert outcome.tally.observations > 0
+    assert outcome.tally.without_picture == {}
+    assert len(opened) == (2 if kind == "video" else 0)
 
 
 def test_drive_of_another_device_stays_queued_with_a_clear_word(replay, office, make_drive):
