@@ -118,6 +118,8 @@ class Poses:
 def recording(path: Path | None) -> Iterator[Take]:
     """Writes each fix to a new table of positions at once, so that a loss of power costs one line.
 
+    Where no fix came, no table is left behind.
+
     Raises:
         CalledWrongly: If the file is no .csv, exists already, or cannot be written.
     """
@@ -128,10 +130,18 @@ def recording(path: Path | None) -> Iterator[Take]:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)
 
+        taken = 0
+
         def take(fix: Fix) -> None:
+            nonlocal taken
+            taken += 1
             rows.writerow(row_of(fix))
 
-        yield take
+        try:
+            yield take
+        finally:
+            if not taken:
+                path.unlink(missing_ok=True)
 
 
 def _new_table(path: Path) -> TextIO:

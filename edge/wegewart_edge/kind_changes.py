@@ -13,6 +13,15 @@ import numpy as np
 from wegewart.drive import FixType
 from wegewart_edge.motion_model import Array
 
+BEST_FIRST = (
+    FixType.RTK_FIXED,
+    FixType.RTK_FLOAT,
+    FixType.DIFFERENTIAL,
+    FixType.SINGLE,
+    FixType.DEAD_RECKONING,
+    FixType.NONE,
+)
+
 
 @dataclass(frozen=True)
 class Offsets:
@@ -63,7 +72,7 @@ def bridged(
     placed = Offsets(own.metres.copy(), own.spread_m2.copy())
     runs = _runs(kinds)
     done: set[int] = set()
-    for number in range(len(runs)) if in_time else _best_first(runs, accuracy_m):
+    for number in range(len(runs)) if in_time else _best_first(runs, kinds, accuracy_m):
         first, end = runs[number].first, runs[number].end
         before = _border(placed, passed, first - 1) if number - 1 in done else None
         after = _border(placed, passed, end) if number + 1 in done else None
@@ -78,10 +87,13 @@ def _runs(kinds: Sequence[FixType]) -> list[Run]:
     return [Run(first, end) for first, end in zip(starts, [*starts[1:], len(kinds)], strict=True)]
 
 
-def _best_first(runs: Sequence[Run], accuracy_m: Array) -> list[int]:
-    """Numbers of the runs by their accuracy; of equal ones the earlier first."""
-    stated_m = [float(np.median(accuracy_m[run.first : run.end])) for run in runs]
-    return sorted(range(len(runs)), key=lambda number: stated_m[number])
+def _best_first(runs: Sequence[Run], kinds: Sequence[FixType], accuracy_m: Array) -> list[int]:
+    """Numbers of the runs by accuracy; where a source states none all have the same, and their kinds tell."""
+    grades = [
+        (float(np.median(accuracy_m[run.first : run.end])), BEST_FIRST.index(kinds[run.first]))
+        for run in runs
+    ]
+    return sorted(range(len(runs)), key=lambda number: grades[number])
 
 
 def _border(placed: Offsets, passed: Array, knot: int) -> Border:

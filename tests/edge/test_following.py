@@ -108,13 +108,15 @@ def test_poses_are_given_over_a_lost_connection_until_ctrl_c_and_the_record_is_a
     assert trajectory(recorded).at(moment(30)).station_m == pytest.approx(240.0, abs=1.0)
 
 
-def test_nobody_at_the_address_fails_and_says_what_to_look_at(capsys):
+def test_nobody_at_the_address_fails_and_says_what_to_look_at(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert main(["pose", "--gpsd", f"127.0.0.1:{port}"]) == 1
+    record = tmp_path / "gnss.csv"
+    assert main(["pose", "--gpsd", f"127.0.0.1:{port}", "--record", str(record)]) == 1
     said = capsys.readouterr()
     assert "is gpsd running there" in said.err
     assert said.out == ""
+    assert not record.exists()  # or the next try would be refused for it
 
 
 @pytest.mark.parametrize("address", ["", "host:", "host:0", "host:99999", "a:b:c"])
