@@ -91,9 +91,12 @@ def test_poses_are_given_over_a_lost_connection_until_ctrl_c_and_the_record_is_a
     record = tmp_path / "gnss.csv"
     with gpsd([tpv(fix) for fix in first], [tpv(fix) for fix in second]) as address:
         process = following("--gpsd", address, "--record", str(record))
+        too_long = threading.Timer(120, process.kill)  # a pose that never comes fails, and does not hang
+        too_long.start()
         poses = [Pose.model_validate_json(line) for line in lines_of(process, 37)]
         process.send_signal(signal.SIGINT)
         rest, said = process.communicate(timeout=60)
+        too_long.cancel()
     assert process.returncode == 0
     assert "it closed the connection" in said
     assert "connected with gpsd again" in said
