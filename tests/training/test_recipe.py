@@ -109,13 +109,16 @@ def test_all_mistakes_are_reported_together(tmp_path):
         ("seed = 0", "seed = -1\nspeed = 9"),
         ("repeat = 2", "repeat = 0"),
         ("road-damage-1", "road-damage-9"),
+        ('name = "tiny"', 'name = "../tiny"'),
+        ('version = "0.0.1"', 'version = "a.b.c"'),
+        ("warmup_epochs = 0", "warmup_epochs = nan"),
     )
 
     with pytest.raises(RecipeInvalid) as refused:
         read_recipe(path)
 
     message = str(refused.value)
-    assert "7 mistakes" in message
+    assert "10 mistakes" in message
     for part in (
         "image_px = 65",
         "epochs = 'two'",
@@ -124,6 +127,9 @@ def test_all_mistakes_are_reported_together(tmp_path):
         "speed is unknown",
         "repeat = 0",
         "road-damage-9",
+        "name = '../tiny'",
+        "version = 'a.b.c'",
+        "warmup_epochs = nan",
     ):
         assert part in message
 
@@ -141,6 +147,12 @@ def test_all_mistakes_are_reported_together(tmp_path):
         ("batch = 4", "batch = 4\nsizes_px = [64, 65]", "multiples of 32"),
         ("repeat = 2", "empties = -1", "whole number from 0"),
         ("[data]", "[data]\nclass_balance = 2", "between 0 and 1"),
+        ("repeat = 2", "repeat = true", "whole number from 1"),
+        ('name = "tiny"', 'name = "../tiny"', "name = '../tiny': must be a word of a-z"),
+        ('version = "0.0.1"', 'version = "a.b.c"', "version = 'a.b.c': must be three numbers"),
+        ("batch = 4", "batch = 4\nbudget_h = inf", "budget_h = inf: must be a finite number"),
+        ("batch = 4", "batch = 4\nlearning_rate = nan", "learning_rate = nan: must be a finite number"),
+        ("warmup_epochs = 0", "warmup_epochs = inf", "warmup_epochs = inf: must be a finite number"),
         (
             "[start]",
             '[start]\nmodel = "yolo26s.yaml"',
@@ -166,6 +178,12 @@ def test_all_mistakes_are_reported_together(tmp_path):
         "sizes",
         "empties",
         "balance",
+        "repeat-true",
+        "name-is-a-path",
+        "version-of-letters",
+        "endless-budget",
+        "rate-nan",
+        "endless-warmup",
         "two-starts",
         "model",
         "bundle",

@@ -1,6 +1,8 @@
 """Training recipes: one TOML file read into one frozen dataclass, all its mistakes reported together."""
 
 import hashlib
+import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -117,6 +119,8 @@ MODELS = ("yolo26n.yaml", "yolo26s.yaml", "yolo26m.yaml")
 DATA = ("train", "val", "class_balance", "road_weather")
 PART = ("manifest", "split", "repeat", "empties")
 PRECISIONS = ("fp32", "bf16")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")  # as a bundle's card wants it: it becomes the name of a folder
+VERSION = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -162,6 +166,9 @@ class _Check:
         found = self.table(*names[:-1]).get(names[-1])
         if kind is float and isinstance(found, int) and not isinstance(found, bool):
             found = float(found)
+        if isinstance(found, float) and not math.isfinite(found):
+            self.mistakes.append(f"{'.'.join(names)} = {found!r}: must be a finite number, {rule}")
+            return kind()
         if isinstance(found, kind) and not isinstance(found, bool) and fits(found):
             return found
         self.mistakes.append(f"{'.'.join(names)} = {found!r}: must be {rule}")
@@ -202,11 +209,11 @@ class _Check:
             )
             return DataPart("", "")
         repeat = entry.get("repeat", 1)
-        if not isinstance(repeat, int) or not 1 <= repeat <= 20:
+        if type(repeat) is not int or not 1 <= repeat <= 20:
             self.mistakes.append(f"{place}.repeat = {repeat!r}: must be a whole number from 1 to 20")
             repeat = 1
         empties = entry.get("empties")
-        if empties is not None and (not isinstance(empties, int) or empties < 0):
+        if empties is not None and (type(empties) is not int or empties < 0):
             self.mistakes.append(f"{place}.empties = {empties!r}: must be a whole number from 0 on")
             empties = None
         if entry["split"] == "test":
@@ -257,8 +264,12 @@ def _recipe(check: _Check, path: Path, sha256: str) -> Recipe:
     check.known(DATA, "data")
     checkpoint, checkpoint_sha256 = check.start(path.parent)
     return Recipe(
-        name=check.value(str, "a word", bool, "name"),
-        version=check.value(str, "like 0.1.0", lambda text: text.count(".") == 2, "version"),
+        name=check.value(
+            str, "a word of a-z, 0-9 and -", lambda text: NAME.fullmatch(text) is not None, "name"
+        ),
+        version=check.value(
+            str, "three numbers like 0.1.0", lambda text: VERSION.fullmatch(text) is not None, "version"
+        ),
         taxonomy=check.taxonomy(),
         checkpoint=checkpoint,
         checkpoint_sha256=checkpoint_sha256,
