@@ -35,7 +35,7 @@ SOURCES = (
 )
 SEED, DRAWS = 20220930, 1000
 MEASURES = ("mistakes", "missed", "boxes", "wrong")
-NOTHING_RESERVED = Reserved(frozenset(), np.zeros((0, 4), np.uint64), frozenset(), ())
+NOTHING_RESERVED = Reserved({}, np.zeros((0, 4), np.uint64), (), frozenset(), ())
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

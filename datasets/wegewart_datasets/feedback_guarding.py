@@ -1,7 +1,7 @@
 """Pictures that must never be trained on: named in a list, of a reserved drive, or (nearly) a test image."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,12 @@ from wegewart_datasets.yolo import images_of
 class Reserved:
     """What is kept for scoring: pictures by content and by likeness, and drives and pictures by name."""
 
-    contents: frozenset[bytes]
-    """SHA-256 digests of files."""
+    contents: Mapping[bytes, str]
+    """Data set by SHA-256 digest of a file."""
     hashes: Hashes
     """Perceptual hashes, shape (N, 4)."""
+    hashes_of: tuple[str, ...]
+    """Data set of each perceptual hash."""
     names: frozenset[str]
     """Hashes of pictures or drive ids, as a list names them."""
     data_sets: tuple[str, ...]
@@ -37,19 +39,23 @@ class Reserved:
         if look.sha256.hex() in self.names:
             return "the picture is reserved for scoring"
         if look.sha256 in self.contents:
-            return "the same file is in a test split"
+            return f"{self.contents[look.sha256]} keeps the same file for scoring"
         words = look.words()
-        bits = None if words is None else self.near_bits(words)
-        if bits is None:
+        near = None if words is None else self.nearest(words)
+        if near is None:
             return None
-        return f"nearly the same picture is in a test split ({bits} of 256 bits differ)"
+        return f"{near[1]} keeps nearly the same picture for scoring ({near[0]} of 256 bits differ)"
 
-    def near_bits(self, words: Hashes) -> int | None:
-        """Bits by which a perceptual hash, shape (4,), misses that of a test image; None if none is near."""
+    def nearest(self, words: Hashes) -> tuple[int, str] | None:
+        """Bits by which a perceptual hash, shape (4,), misses the nearest kept one, and that one's data set.
+
+        None if none is near.
+        """
         if not len(self.hashes):
             return None
-        bits = int(np.bitwise_count(self.hashes ^ words).sum(axis=1).min())
-        return bits if bits <= NEAR_BITS else None
+        bits = np.bitwise_count(self.hashes ^ words).sum(axis=1)
+        index = int(bits.argmin())
+        return (int(bits[index]), self.hashes_of[index]) if bits[index] <= NEAR_BITS else None
 
 
 def reserved_for_scoring(
@@ -64,15 +70,18 @@ def reserved_for_scoring(
         DatasetInvalid: If a data set or a list that is named cannot be read.
     """
     opened = _here(settings) if names is None else [open_data(name, settings) for name in names]
-    contents, hashes = set[bytes](), bytearray()
+    contents, hashes, hashes_of = dict[bytes, str](), bytearray(), list[str]()
     for one in opened:
         images = _kept_images(one)
         for look in with_progress(book.looks(images), f"reserved in {one.name}", len(images)):
-            contents.add(look.sha256)
-            hashes += look.hash or b""
+            contents[look.sha256] = one.name
+            if look.hash is not None:
+                hashes += look.hash
+                hashes_of.append(one.name)
     named = {name for path in lists for name in _named(path)}
     table = np.frombuffer(bytes(hashes), np.uint64).reshape(-1, WORDS)
-    return Reserved(frozenset(contents), table, frozenset(named), tuple(one.name for one in opened))
+    data_sets = tuple(one.name for one in opened)
+    return Reserved(contents, table, tuple(hashes_of), frozenset(named), data_sets)
 
 
 def _here(settings: DataSettings) -> list[OpenedData]:

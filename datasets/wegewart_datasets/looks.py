@@ -17,6 +17,7 @@ from typing import Self
 import cv2
 import numpy as np
 
+from wegewart.errors import SettingsInvalid
 from wegewart_datasets.fingerprint import Hashes, perceptual_hash
 
 LOOK_VERSION = 1  # raise it when a look sees something else, and what is remembered counts no more
@@ -77,13 +78,22 @@ def _end_of_file(content: bytes) -> tuple[str, str]:
 
 
 class LookBook:
-    """Looks that are remembered; use it as a context. `fresh` counts the images that were really read."""
+    """Looks that are remembered; use it as a context. `fresh` counts the images that were really read.
+
+    Raises:
+        SettingsInvalid: If the folder cannot be written.
+    """
 
     def __init__(self, folder: Path, jobs: int = 2) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._base = sqlite3.connect(folder / "looks.sqlite")
-        self._base.execute("PRAGMA journal_mode=WAL")
-        self._base.execute(CREATE)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(folder / "looks.sqlite")
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute(CREATE)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise SettingsInvalid(
+                f"{folder} cannot be written ({error}): set WEGEWART_WORK to a folder that can"
+            ) from error
         self._jobs = jobs
         self.fresh = 0
 

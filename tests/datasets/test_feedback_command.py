@@ -220,8 +220,8 @@ def test_what_is_kept_for_scoring_is_refused_by_list_by_drive_and_by_likeness(of
     said = {what[8:]: reason for what, reason in reasons(out).items()}
     assert said[office.picture("listed")] == "reserved: the picture is reserved for scoring"
     assert said[office.picture("driven")].startswith("reserved: drive ")
-    assert said[office.picture("tested")] == "reserved: the same file is in a test split"
-    assert "nearly the same picture is in a test split" in said[office.picture("alike")]
+    assert said[office.picture("tested")] == "reserved: tests keeps the same file for scoring"
+    assert "tests keeps nearly the same picture for scoring" in said[office.picture("alike")]
     assert "compared with 2 test images of tests, 2 named ones" in capsys.readouterr().out
 
 

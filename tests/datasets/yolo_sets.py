@@ -44,7 +44,7 @@ def write_manifest(
 def settings_for(root: Path) -> DataSettings:
     """Settings under which data sets lie in root/data and manifests in root/manifests."""
     (root / "data").mkdir(exist_ok=True)
-    return DataSettings(root / "data", root / "manifests", root)
+    return DataSettings(root / "data", root / "manifests", root, root / "work")
 
 
 def listing(folder: Path) -> dict[str, bytes]:

@@ -2,10 +2,11 @@
 
 import json
 
+import cv2
 import pytest
 from tests.datasets.yolo_sets import listing, settings_for, write_manifest, write_yolo_set
 
-from wegewart.errors import DatasetInvalid
+from wegewart.errors import DatasetInvalid, SettingsInvalid
 from wegewart_datasets.locking import fingerprints, lock_path, lock_text
 from wegewart_datasets.opening import open_data
 from wegewart_datasets.yolo import images_of, read_data_yaml, read_labels
@@ -100,7 +101,7 @@ def test_only_as_many_undamaged_images_are_taken_as_the_recipe_asks_for_and_alwa
     machine, tmp_path
 ):
     labels = {f"clean{number}": "" for number in range(20)} | {"a": BOX}
-    write_manifest(machine.manifests, "lanes")
+    write_manifest(machine.manifests, "lanes", splits=("train",))
     write_yolo_set(machine.data_root / "lanes", {"train": labels})
     recipe = recipe_of((DataPart("lanes", "train", empties=5),), (DataPart("roads", "val"),), tmp_path)
 
@@ -116,7 +117,7 @@ def test_only_as_many_undamaged_images_are_taken_as_the_recipe_asks_for_and_alwa
 
 def test_images_with_a_rare_class_are_shown_more_often(machine, tmp_path):
     common = {f"crack{number}": "0 0.5 0.5 0.2 0.2\n" for number in range(36)}
-    write_manifest(machine.manifests, "lanes")
+    write_manifest(machine.manifests, "lanes", splits=("train",))
     write_yolo_set(machine.data_root / "lanes", {"train": common | {"hole": BOX}})
     parts = (DataPart("lanes", "train"),), (DataPart("roads", "val"),)
 
@@ -137,7 +138,48 @@ def test_a_reserved_image_stops_the_run_in_whichever_data_set_it_lies(machine, t
     (machine.data_root / "roads" / "places.csv").write_text("image,part\na.jpg,train\nb.jpg,reserved\n")
     recipe = recipe_of((DataPart("streets", "train"),), (DataPart("roads", "val"),), tmp_path)
 
-    with pytest.raises(DatasetInvalid, match=r"b\.jpg is reserved for scoring: take it out of 'streets'"):
+    with pytest.raises(DatasetInvalid, match=r"streets train: .*/b\.jpg: roads reserves it for scoring"):
+        compose(recipe, machine, tmp_path / "run")
+
+
+@pytest.mark.parametrize("how", ["the same file", "nearly the same picture"])
+def test_a_test_image_under_another_name_stops_the_run_even_if_its_data_set_is_in_no_recipe(
+    machine, tmp_path, how
+):
+    write_manifest(machine.manifests, "elsewhere", splits=("test",))
+    write_yolo_set(machine.data_root / "elsewhere", {"test": {"norway": BOX}})
+    kept = machine.data_root / "elsewhere/images/test/norway.jpg"
+    copy = machine.data_root / "streets/images/train/a.jpg"
+    copy.write_bytes(kept.read_bytes())
+    if how != "the same file":
+        assert cv2.imwrite(str(copy), cv2.imread(str(kept)), [cv2.IMWRITE_JPEG_QUALITY, 60])
+    recipe = recipe_of((DataPart("streets", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    with pytest.raises(DatasetInvalid, match="take them out of their data set") as refused:
+        compose(recipe, machine, tmp_path / "run")
+
+    assert f"streets train: {copy}: elsewhere keeps {how} for scoring" in str(refused.value)
+
+
+def test_val_may_lie_in_train_and_test_of_others_and_train_in_val_of_others(machine, tmp_path):
+    write_manifest(machine.manifests, "elsewhere", splits=("train", "val", "test"))
+    write_yolo_set(
+        machine.data_root / "elsewhere", {split: {split: ""} for split in ("train", "val", "test")}
+    )
+    streets = machine.data_root / "streets/images"
+    for name, split in (("val/c.jpg", "test"), ("train/a.jpg", "val")):
+        copied = (machine.data_root / f"elsewhere/images/{split}/{split}.jpg").read_bytes()
+        (streets / name).write_bytes(copied)
+    recipe = recipe_of((DataPart("streets", "train"),), (DataPart("streets", "val"),), tmp_path)
+
+    assert compose(recipe, machine, tmp_path / "run").train[0].images == 2
+
+
+def test_a_folder_that_cannot_remember_what_was_seen_is_named(machine, tmp_path):
+    (tmp_path / "work").write_text("a file, no folder")
+    recipe = recipe_of((DataPart("streets", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    with pytest.raises(SettingsInvalid, match="set WEGEWART_WORK"):
         compose(recipe, machine, tmp_path / "run")
 
 

@@ -13,7 +13,7 @@ from wegewart_training.select_likeness import directions
 from wegewart_training.select_scan import Pool
 
 RNG = np.random.default_rng(5)
-NOTHING = Reserved(frozenset(), np.zeros((0, 4), np.uint64), frozenset(), ())
+NOTHING = Reserved({}, np.zeros((0, 4), np.uint64), (), frozenset(), ())
 HASHES = RNG.integers(0, 2**63, (64, 4)).astype(np.uint64)
 
 
@@ -71,7 +71,7 @@ def test_near_duplicates_of_chosen_and_labelled_frames_are_out():
 
 
 def test_a_frame_that_is_nearly_a_test_image_is_never_chosen():
-    reserved = Reserved(frozenset(), HASHES[1:2] ^ np.uint64(1), frozenset(), ("tests",))
+    reserved = Reserved({}, HASHES[1:2] ^ np.uint64(1), ("tests",), frozenset(), ("tests",))
     choice = choose(pool([1, 9, 2]), None, reserved, ChoiceOptions(3, explore=0))
 
     assert sorted(numbers(choice)) == [0, 2]

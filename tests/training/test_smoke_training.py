@@ -53,6 +53,7 @@ def root(tmp_path_factory):
     (root / "recipe.toml").write_text(RECIPE)
     (root / "weights").mkdir()
     environment = {name: text for name, text in os.environ.items() if not name.startswith("WEGEWART_")}
+    environment["WEGEWART_WORK"] = str(root / "work")
     environment[KEY_VARIABLE] = in_process(root, environment, "keygen", "--keys", "models/keys").strip()
     in_process(root, environment, "train", "--recipe", "recipe.toml", "--run", "run")
     release = ("release", "run", "--recipe", "recipe.toml", "--models", "models", "--weights", "weights")

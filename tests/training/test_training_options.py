@@ -32,6 +32,7 @@ def run_in(root, *command):
             name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"
         },  # else no MLflow
         "WEGEWART_DATA": str(root / "data"),
+        "WEGEWART_WORK": str(root / "work"),
         "WEGEWART_MANIFESTS": str(root / "manifests"),
         "HOME": str(root / "home"),
         "OMP_NUM_THREADS": "1",

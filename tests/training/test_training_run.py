@@ -91,6 +91,7 @@ def guarded(root: Path, *arguments: str, interrupt: bool = False) -> subprocess.
     environment = {
         **os.environ,
         "WEGEWART_DATA": str(root / "data"),
+        "WEGEWART_WORK": str(root / "work"),
         "WEGEWART_MANIFESTS": str(root / "manifests"),
         "HOME": str(root / "home"),
     }

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from wegewart.damage import shipped_taxonomy
 from wegewart.errors import DatasetInvalid
-from wegewart_datasets.audit import reserved_images
 from wegewart_datasets.locking import lock_path, read_lock
 from wegewart_datasets.manifest import data_yaml_of, manifest_sha256, read_manifest
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import images_of, label_path_of, read_data_yaml, split_sha256
+from wegewart_training.photographs import refuse_reserved
 from wegewart_training.recipe import DataPart, Recipe
 from wegewart_training.sampling import repeat_factors, some_empties, whole_repeats
 
@@ -51,7 +51,8 @@ def compose(recipe: Recipe, settings: DataSettings, folder: Path) -> ComposedDat
 
     Raises:
         DatasetInvalid: If a data set is not on this machine, differs from its lock, has other classes, or
-            holds a damaged JPEG file or an image that is reserved for scoring.
+            holds a damaged JPEG file, or a train image is, or nearly is, kept for scoring by any data set
+            on this machine.
     """
     shutil.rmtree(folder, ignore_errors=True)
     train = _compose_split(recipe, settings, folder, "train")
@@ -71,8 +72,9 @@ def _compose_split(recipe: Recipe, settings: DataSettings, folder: Path, use: st
     for kind in ("images", "labels"):
         (folder / kind / use).mkdir(parents=True)
     used = recipe.train if use == "train" else recipe.val
-    reserved = _reserved(recipe, settings) if use == "train" else frozenset()
-    taken = [_take(part, recipe, settings, reserved) for part in used]
+    taken = [_take(part, recipe, settings) for part in used]
+    if use == "train":
+        refuse_reserved({f"{one.part.manifest} {one.part.split}": one.offered for one in taken}, settings)
     shown = [image for part in taken for image in part.images for _ in range(part.part.repeat)]
     if use == "train" and recipe.class_balance is not None:
         factors = repeat_factors([_classes_of(image) for image in shown], recipe.class_balance)
@@ -91,20 +93,12 @@ class _Taken:
 
     part: DataPart
     images: list[Path]
+    offered: tuple[Path, ...]
+    """All images of the split; fewer are shown where the recipe takes only some without a box."""
     used: UsedPart
 
 
-def _reserved(recipe: Recipe, settings: DataSettings) -> frozenset[str]:
-    """Names of the images that some data set of the recipe keeps for scoring."""
-    names: set[str] = set()
-    for part in (*recipe.train, *recipe.val):
-        manifest = read_manifest(part.manifest, settings)
-        if manifest.reserved is not None:
-            names |= reserved_images(data_yaml_of(manifest, settings).parent / manifest.reserved)
-    return frozenset(names)
-
-
-def _take(part: DataPart, recipe: Recipe, settings: DataSettings, reserved: frozenset[str]) -> _Taken:
+def _take(part: DataPart, recipe: Recipe, settings: DataSettings) -> _Taken:
     manifest = read_manifest(part.manifest, settings)
     if part.split not in manifest.splits:
         raise DatasetInvalid(f"manifest {part.manifest!r} offers no split {part.split!r}")
@@ -117,8 +111,6 @@ def _take(part: DataPart, recipe: Recipe, settings: DataSettings, reserved: froz
     images = images_of(data, part.split)
     for image in images:
         _refuse_damaged_jpeg(image)
-        if image.name in reserved:
-            raise DatasetInvalid(f"{image} is reserved for scoring: take it out of {part.manifest!r}")
     sha256 = split_sha256(images, data.root)
     _refuse_changed(part, sha256, settings)
     classes = [_classes_of(image) for image in images]
@@ -133,7 +125,7 @@ def _take(part: DataPart, recipe: Recipe, settings: DataSettings, reserved: froz
         len(images),
         sha256,
     )
-    return _Taken(part, taken, used)
+    return _Taken(part, taken, images, used)
 
 
 def _refuse_changed(part: DataPart, sha256: str, settings: DataSettings) -> None:

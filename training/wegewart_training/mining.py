@@ -46,7 +46,7 @@ def mine(
     undamaged = [image for image in images_of(opened.data, split) if _is_undamaged(image)]
     if not undamaged:
         raise DatasetInvalid(f"{opened.name} {split} has no image with an empty label file: nothing to mine")
-    refuse_reserved(undamaged, settings)
+    refuse_reserved({opened.name: undamaged}, settings)
     alarms = sorted(_alarms(detector, undamaged), key=lambda alarm: -alarm.confidence)
     if not alarms:
         raise DatasetInvalid(f"no false box on {len(undamaged)} undamaged images: nothing was written")

@@ -1,6 +1,6 @@
 """Photographs that a model may look at for a training: never one that is kept for scoring."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from wegewart_datasets.feedback_guarding import reserved_for_scoring
 from wegewart_datasets.looks import LookBook
 from wegewart_datasets.manifest import data_yaml_of, manifest_names, read_manifest
 from wegewart_datasets.opening import open_data
+from wegewart_datasets.progress import with_progress
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import IMAGE_SUFFIXES, images_of
 
@@ -46,34 +47,37 @@ def photographs_in(place: str, split: str, settings: DataSettings) -> Photograph
     return Photographs(opened.name, images_of(opened.data, split), licence, source, labelled=True)
 
 
-def refuse_reserved(images: Sequence[Path], settings: DataSettings) -> None:
+def refuse_reserved(images_by_name: Mapping[str, Sequence[Path]], settings: DataSettings) -> None:
     """Stop if one of the images is kept for scoring by any data set on this machine.
 
-    By name where a manifest reserves names; by content and by likeness against all test splits.
+    By name where a manifest reserves names; by content and by likeness against all test splits. What was seen
+    of an image is remembered (`LookBook`), so the second time costs next to nothing.
 
+    Args:
+        images_by_name: Images, by name of the folder or data set that holds them.
     Raises:
         DatasetInvalid: With the images and the reasons.
     """
-    found = list(_reserved(images, settings))
+    found = list(_reserved(images_by_name, settings))
     if found:
         more = f"\n  and {len(found) - 10} more" if len(found) > 10 else ""
         raise DatasetInvalid(
-            f"{len(found)} of {len(images)} images are kept for scoring, take them out:\n  "
-            + "\n  ".join(found[:10])
-            + more
+            f"{len(found)} of {sum(map(len, images_by_name.values()))} images are kept for scoring, take "
+            "them out of their data set:\n  " + "\n  ".join(found[:10]) + more
         )
 
 
-def _reserved(images: Sequence[Path], settings: DataSettings) -> Iterator[str]:
+def _reserved(images_by_name: Mapping[str, Sequence[Path]], settings: DataSettings) -> Iterator[str]:
     names = _reserved_names(settings)
     with LookBook(settings.work) as book:
         reserved = reserved_for_scoring(settings, book)
-        for look in book.looks(images):
-            reason = reserved.why(look, "")
-            if look.path.name in names:
-                reason = f"{names[look.path.name]} reserves it for scoring"
-            if reason is not None:
-                yield f"{look.path}: {reason}"
+        for name, images in images_by_name.items():
+            for look in with_progress(book.looks(images), f"kept for scoring? {name}", len(images)):
+                reason = reserved.why(look, "")
+                if look.path.name in names:
+                    reason = f"{names[look.path.name]} reserves it for scoring"
+                if reason is not None:
+                    yield f"{name}: {look.path}: {reason}"
 
 
 def _reserved_names(settings: DataSettings) -> dict[str, str]:

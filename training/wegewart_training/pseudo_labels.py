@@ -113,7 +113,7 @@ def pseudo_label(
     images = [path for path in photographs.images if not _has_truth(path, photographs)]
     if not images:
         raise DatasetInvalid(f"every image of {photographs.name} has a label file: nothing is left to label")
-    refuse_reserved(images, settings)
+    refuse_reserved({photographs.name: images}, settings)
     seen = judge(detector, with_progress(images, "pseudo-label", len(images)), choice.certainty)
     verdicts = _some_empties(list(seen), choice)
     taken = [verdict for verdict in verdicts if not verdict.reason]

@@ -145,7 +145,7 @@ class _Choosing:
         novel = sum(pick.why is Why.NOVEL for pick in self.picks) < due
         worth = self.distance if novel else self.weights * self.distance
         best = int(np.where(self.free, worth, -np.inf).argmax())
-        if self.pool.hashed[best] and self.reserved.near_bits(self.pool.hashes[best]) is not None:
+        if self.pool.hashed[best] and self.reserved.nearest(self.pool.hashes[best]) is not None:
             self._drop(np.arange(len(self.free)) == best, Skipped.RESERVED)
             return
         why = Why.NOVEL if novel else Why.DOUBT
