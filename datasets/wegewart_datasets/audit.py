@@ -170,19 +170,12 @@ def _audit_labels(look: Look, figures: SplitFigures) -> Iterator[Finding]:
     except (DatasetInvalid, UnicodeDecodeError) as error:
         yield Finding(Level.ERROR, "bad label", str(error), (look.path,))
         return
-    repeated = _filled_lines(path) - len(labels.classes)
-    if repeated:
-        detail = f"{repeated} boxes stand twice in {path.name}; trainer and score take them once"
+    if labels.repeated:
+        detail = f"{labels.repeated} boxes stand twice in {path.name}; trainer and score take them once"
         yield Finding(Level.WARNING, "repeated box", detail, (look.path,))
     figures.without_box += len(labels.classes) == 0
     if look.width_px:
         yield from _audit_boxes(look, labels, figures)
-
-
-def _filled_lines(path: Path) -> int:
-    if not path.is_file():
-        return 0
-    return sum(1 for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
 
 
 def _audit_boxes(look: Look, labels: Labels, figures: SplitFigures) -> Iterator[Finding]:

@@ -35,6 +35,8 @@ class Labels:
 
     classes: npt.NDArray[np.int64]
     boxes_unit: npt.NDArray[np.float64]
+    repeated: int = 0
+    """Boxes that stood there once more; they are left out."""
 
     def boxes_px(self, width_px: int, height_px: int) -> npt.NDArray[np.float64]:
         """Boxes as x1, y1, x2, y2 in pixels of an image of this size, shape (N, 4)."""
@@ -120,9 +122,9 @@ def read_labels(image: Path, class_count: int) -> Labels:
     if not path.is_file():
         return Labels(np.zeros(0, np.int64), np.zeros((0, 4)))
     rows = [_row(path, number, line, class_count) for number, line in _filled_lines(path)]
-    rows = list(dict.fromkeys(rows))  # Ultralytics drops repeated lines, so does the score
-    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
-    return Labels(table[:, 0].astype(np.int64), table[:, 1:])
+    single = list(dict.fromkeys(rows))  # Ultralytics drops repeated lines, so does the score
+    table = np.array(single, dtype=np.float64).reshape(-1, 5)
+    return Labels(table[:, 0].astype(np.int64), table[:, 1:], len(rows) - len(single))
 
 
 def _filled_lines(path: Path) -> list[tuple[int, str]]:

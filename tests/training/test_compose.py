@@ -81,6 +81,18 @@ def test_a_jpeg_without_its_end_stops_the_run_because_the_trainer_would_rewrite_
         compose(recipe, machine, tmp_path / "run")
 
 
+def test_a_label_file_is_read_as_the_score_reads_it_and_a_bad_one_stops_the_run(machine, tmp_path):
+    recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path, 0.5)
+    label = machine.data_root / "roads/labels/train/a.txt"
+
+    label.write_text("\ufeff3.0 0.5 0.5 0.2 0.2\n", encoding="utf-8")  # as a Windows editor saves it
+    assert compose(recipe, machine, tmp_path / "run").train[0].images == 2
+
+    label.write_text("9 0.5 0.5 0.2 0.2\n")
+    with pytest.raises(DatasetInvalid, match=r"a\.txt, line 1: class 9 of 4 classes"):
+        compose(recipe, machine, tmp_path / "run")
+
+
 def test_a_data_set_with_other_classes_is_refused(machine, tmp_path):
     write_yolo_set(machine.data_root / "roads", {"train": {"a": ""}}, names=("D10", "D00", "D20", "D40"))
     recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)

@@ -15,7 +15,7 @@ from wegewart.errors import DatasetInvalid
 from wegewart_datasets.locking import lock_path, read_lock
 from wegewart_datasets.manifest import data_yaml_of, manifest_sha256, read_manifest
 from wegewart_datasets.settings import DataSettings
-from wegewart_datasets.yolo import images_of, label_path_of, read_data_yaml, split_sha256
+from wegewart_datasets.yolo import images_of, label_path_of, read_data_yaml, read_labels, split_sha256
 from wegewart_training.photographs import refuse_reserved
 from wegewart_training.recipe import DataPart, Recipe
 from wegewart_training.sampling import repeat_factors, some_empties, whole_repeats
@@ -51,8 +51,8 @@ def compose(recipe: Recipe, settings: DataSettings, folder: Path) -> ComposedDat
 
     Raises:
         DatasetInvalid: If a data set is not on this machine, differs from its lock, has other classes, or
-            holds a damaged JPEG file, or a train image is, or nearly is, kept for scoring by any data set
-            on this machine.
+            holds a damaged JPEG or label file, or a train image is, or nearly is, kept for scoring by any
+            data set on this machine.
     """
     shutil.rmtree(folder, ignore_errors=True)
     train = _compose_split(recipe, settings, folder, "train")
@@ -77,7 +77,8 @@ def _compose_split(recipe: Recipe, settings: DataSettings, folder: Path, use: st
         refuse_reserved({f"{one.part.manifest} {one.part.split}": one.offered for one in taken}, settings)
     shown = [image for part in taken for image in part.images for _ in range(part.part.repeat)]
     if use == "train" and recipe.class_balance is not None:
-        factors = repeat_factors([_classes_of(image) for image in shown], recipe.class_balance)
+        count = len(shipped_taxonomy(recipe.taxonomy).codes)
+        factors = repeat_factors([_classes_of(image, count) for image in shown], recipe.class_balance)
         repeats = whole_repeats(factors, recipe.seed)
     else:
         repeats = [1] * len(shown)
@@ -113,7 +114,7 @@ def _take(part: DataPart, recipe: Recipe, settings: DataSettings) -> _Taken:
         _refuse_damaged_jpeg(image)
     sha256 = split_sha256(images, data.root)
     _refuse_changed(part, sha256, settings)
-    classes = [_classes_of(image) for image in images]
+    classes = [_classes_of(image, len(data.names)) for image in images]
     most = len(images) if part.empties is None else part.empties
     taken = [images[index] for index in some_empties(images, classes, most, recipe.seed)]
     used = UsedPart(
@@ -137,13 +138,8 @@ def _refuse_changed(part: DataPart, sha256: str, settings: DataSettings) -> None
         )
 
 
-def _classes_of(image: Path) -> frozenset[int]:
-    label = label_path_of(image)
-    if not label.is_file():
-        return frozenset()
-    return frozenset(
-        int(line.split()[0]) for line in label.read_text(encoding="utf-8").splitlines() if line.strip()
-    )
+def _classes_of(image: Path, class_count: int) -> frozenset[int]:
+    return frozenset(read_labels(image, class_count).classes.tolist())
 
 
 def _refuse_damaged_jpeg(image: Path) -> None:

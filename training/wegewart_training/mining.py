@@ -12,7 +12,7 @@ from wegewart_datasets.manifest import Manifest, manifest_text
 from wegewart_datasets.opening import OpenedData
 from wegewart_datasets.progress import with_progress
 from wegewart_datasets.settings import DataSettings
-from wegewart_datasets.yolo import images_of, label_path_of
+from wegewart_datasets.yolo import images_of, label_path_of, read_labels
 from wegewart_inference.detector import Detector
 from wegewart_inference.frame import Frame
 from wegewart_inference.sources import image_frame
@@ -43,7 +43,9 @@ def mine(
     """
     if out.exists() and any(out.iterdir()):
         raise DatasetInvalid(f"{out} is not empty: choose a new folder")
-    undamaged = [image for image in images_of(opened.data, split) if _is_undamaged(image)]
+    undamaged = [
+        image for image in images_of(opened.data, split) if _is_undamaged(image, len(opened.data.names))
+    ]
     if not undamaged:
         raise DatasetInvalid(f"{opened.name} {split} has no image with an empty label file: nothing to mine")
     refuse_reserved({opened.name: undamaged}, settings)
@@ -69,9 +71,8 @@ def mine(
     return alarms
 
 
-def _is_undamaged(image: Path) -> bool:
-    label = label_path_of(image)
-    return label.is_file() and not label.read_text(encoding="utf-8-sig").strip()
+def _is_undamaged(image: Path, class_count: int) -> bool:
+    return label_path_of(image).is_file() and not len(read_labels(image, class_count).classes)
 
 
 def _alarms(detector: Detector, images: Sequence[Path]) -> Iterator[FalseAlarm]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.manifest import data_yaml_of, read_manifest
 from wegewart_datasets.settings import DataSettings
-from wegewart_datasets.yolo import images_of, label_path_of, read_data_yaml
+from wegewart_datasets.yolo import images_of, read_data_yaml, read_labels
 from wegewart_inference.detector import Detector
 from wegewart_inference.frame import Frame, ImageU8
 from wegewart_inference.model_bundle import BundleCard
@@ -40,6 +40,12 @@ class Source:
         """Its image files."""
         return images_of(read_data_yaml(self.data_yaml), self.split)
 
+    @property
+    def has_boxes(self) -> bool:
+        """Whether one of its images has a box."""
+        count = len(read_data_yaml(self.data_yaml).names)
+        return any(len(read_labels(image, count).classes) for image in self.images)
+
 
 def validation_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
     """What the recipe validates on."""
@@ -53,17 +59,12 @@ def train_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
 
 def undamaged_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
     """Train parts without a single box: they were seen in training, but no test image may choose anything."""
-    return [source for source in train_sources(recipe, settings) if not any(map(_has_boxes, source.images))]
+    return [source for source in train_sources(recipe, settings) if not source.has_boxes]
 
 
 def _source(part: DataPart, settings: DataSettings) -> Source:
     data_yaml = data_yaml_of(read_manifest(part.manifest, settings), settings)
     return Source(f"{part.manifest} {part.split}", data_yaml, part.split)
-
-
-def _has_boxes(image: Path) -> bool:
-    label = label_path_of(image)
-    return label.is_file() and bool(label.read_text(encoding="utf-8-sig").strip())
 
 
 def looks_of(detector: Detector, sources: Sequence[Source]) -> dict[str, list[ScoredImage]]:
