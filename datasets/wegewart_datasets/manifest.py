@@ -41,6 +41,8 @@ class Manifest(BaseModel):
     """CSV with the columns image and group: images of one place, drive or sequence share a group."""
     reserved: str | None = None
     """CSV with the columns image and part: images of part `reserved` must never be trained on, anywhere."""
+    mined_with: str | None = None
+    """Model whose false alarms chose the images: their share of alarms says nothing of other roads."""
     splits: dict[str, str] = Field(min_length=1)
     """Split (train, val, test) to what it is for; a split that is not named here must not be used."""
 

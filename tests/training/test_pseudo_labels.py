@@ -6,12 +6,14 @@ import json
 import pytest
 from tests.datasets.yolo_sets import write_manifest, write_yolo_set
 from tests.training.brightness_teacher import write_photograph, write_teacher
+from tests.training.test_compose import recipe_of
 
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import images_of, read_data_yaml, read_labels
 from wegewart_training.__main__ import main
 from wegewart_training.compose import compose
 from wegewart_training.recipe import DataPart
+from wegewart_training.validation import undamaged_sources
 
 BRIGHTNESS = {"sure": 0.7, "unsure": 0.4, "dark": 0.2, "surer": 0.75}
 """Confidence of the one box on each photograph: sure from 0.6, noise below 0.3 in these tests."""
@@ -76,8 +78,6 @@ def test_photographs_without_a_box_are_taken_only_as_asked_for(machine):
 
 
 def test_a_recipe_can_name_the_data_set(machine, tmp_path):
-    from tests.training.test_compose import recipe_of
-
     write_manifest(machine / "manifests", "roads")
     write_yolo_set(machine / "data/roads", {"train": {"a": ""}, "val": {"c": "3 .5 .5 .2 .2\n"}})
     assert pseudo_label() == 0
@@ -182,3 +182,26 @@ def test_undamaged_photographs_with_a_false_box_are_listed_surest_first(machine,
     papers = json.loads((machine / "data/sound-mined/extra/provenance.json").read_text())
     assert (papers["undamaged"], papers["mined"]) == (3, 2)
     assert (machine / "data/sound-mined/sound-mined.toml").is_file()
+
+
+def test_mined_photographs_do_not_count_as_sound_road_when_thresholds_are_chosen(machine, tmp_path, caplog):
+    write_photograph(machine / "data/sound/images/train/much.png", 0.8, 20)
+    write_photograph(machine / "data/sound/images/train/low.png", 0.1, 21)
+    (machine / "data/sound/labels/train").mkdir(parents=True)
+    for name in ("much", "low"):
+        (machine / f"data/sound/labels/train/{name}.txt").write_text("")
+    write_yolo_set(machine / "data/sound", {"train": {"other": ""}})
+    write_manifest(machine / "manifests", "sound", splits=("train",))
+    assert main(["mine", "models/teacher-0.1.0-fp32", "sound", "--out", "data/sound-mined"]) == 0
+    mined = machine / "data/sound-mined/sound-mined.toml"
+    (machine / "manifests/sound-mined.toml").write_text(mined.read_text())
+    parts = (DataPart("sound", "train"), DataPart("sound-mined", "train"))
+
+    with caplog.at_level("INFO"):
+        found = undamaged_sources(recipe_of(parts, (), tmp_path), DataSettings.load())
+
+    assert [source.name for source in found] == ["sound train"]
+    assert (
+        "sound-mined train does not count as sound road: the false alarms of teacher-0.1.0-fp32"
+        in caplog.text
+    )

@@ -109,5 +109,6 @@ def _manifest(detector: Detector, opened: OpenedData, out: Path) -> Manifest:
         source=origin.source if origin else opened.name,
         notes=f"List files: the images stay in {opened.name}; they are shown once more for every `repeat`.",
         limits=("Chosen by one model's mistakes: never a measure of false alarms.",),
+        mined_with=teacher_name(detector),
         splits={"train": "hard negatives in training"},
     )

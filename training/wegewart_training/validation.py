@@ -1,5 +1,6 @@
 """Which images decide about a trained model: val for choices, train for ranges and sound road, never test."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from wegewart_training.evaluate import look_at
 from wegewart_training.judged import ScoredImage
 from wegewart_training.recipe import DataPart, Recipe
 
+logger = logging.getLogger(__name__)
 Float32Array = npt.NDArray[np.float32]
 
 EXAMPLE_IMAGES = 64  # of the train parts together; 16 to 100 give the same INT8 ranges (docs/releases.md)
@@ -58,8 +60,20 @@ def train_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
 
 
 def undamaged_sources(recipe: Recipe, settings: DataSettings) -> list[Source]:
-    """Train parts without a single box: they were seen in training, but no test image may choose anything."""
-    return [source for source in train_sources(recipe, settings) if not source.has_boxes]
+    """Train parts without a single box: they were seen in training, but no test image may choose anything.
+
+    Without mined parts: chosen by a model's false alarms, they would make sound road look worse than it is.
+    """
+    sources = []
+    for part in recipe.train:
+        source, mined_with = _source(part, settings), read_manifest(part.manifest, settings).mined_with
+        if mined_with is not None:
+            logger.info(
+                "%s does not count as sound road: the false alarms of %s chose it", source.name, mined_with
+            )
+        elif not source.has_boxes:
+            sources.append(source)
+    return sources
 
 
 def _source(part: DataPart, settings: DataSettings) -> Source:
