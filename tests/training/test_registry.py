@@ -7,9 +7,10 @@ from importlib.util import find_spec
 import pytest
 from tests.inference.tiny_models import end2end_answer, write_bundle
 
-from wegewart.errors import BundleInvalid, ServerRefused, ServerUnreachable, SettingsInvalid
+from wegewart.errors import BundleInvalid, BundleUntrusted, ServerRefused, ServerUnreachable, SettingsInvalid
 from wegewart_training.__main__ import main
-from wegewart_training.registry import Index, add, open_registry
+from wegewart_training.registry import Index, add, fetch, open_registry
+from wegewart_training.registry_s3 import S3Registry
 
 SEEN = end2end_answer((16, 20, 48, 44, 0.75, 3))
 BUCKET = "releases"
@@ -146,6 +147,83 @@ def test_many_who_add_at_once_all_enter(place, tmp_path):
 
     found = {entry.id for entry in open_registry(place).read().index.releases}
     assert found == {entry.id for entry in entries} == {one.name for one in bundles}
+
+
+def test_many_who_add_the_same_release_at_once_do_not_stumble_over_each_other(tmp_path):
+    folder = release(tmp_path)
+    for round_number in range(20):
+        registry = open_registry(str(tmp_path / "registry" / str(round_number)))
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda _: registry.put(folder, "tiny/0"), range(6)))  # noqa: B023
+
+        assert (registry.folder / "tiny/0/card.json").is_file()
+
+
+class Twice:
+    """A client whose first answer for the index is lost on the way, so that it asks again by itself."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def put_object(self, **words):
+        if words["Key"].endswith("index.json"):
+            self.client.put_object(**words)
+        return self.client.put_object(**words)
+
+
+def test_a_release_whose_entry_went_through_although_the_answer_was_lost_is_entered_once(bucket, tmp_path):
+    registry = open_registry(bucket)
+    twice = S3Registry(Twice(registry.client), registry.bucket, registry.prefix)
+
+    entry = add(twice, release(tmp_path), tmp_path / "models" / "keys")
+
+    assert registry.read().index.releases == (entry,)
+
+
+class Conflicting:
+    """A client that is told of a conflict on every first try, as S3 does while another request is at work."""
+
+    def __init__(self, client):
+        self.client, self.told = client, set()
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def put_object(self, **words):
+        if words["Key"] not in self.told:
+            self.told.add(words["Key"])
+            error = {"Error": {"Code": "ConditionalRequestConflict", "Message": "try again"}}
+            raise self.client.exceptions.ClientError(error, "PutObject")
+        return self.client.put_object(**words)
+
+
+def test_what_the_store_did_not_decide_is_tried_again_and_no_file_is_missing(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("wegewart_training.registry_s3.PAUSE_S", 0.0)
+    registry, folder = open_registry(bucket), release(tmp_path)
+
+    add(
+        S3Registry(Conflicting(registry.client), registry.bucket, registry.prefix),
+        folder,
+        folder.parent / "keys",
+    )
+
+    held = fetch(registry, folder.name, tmp_path / "vehicle", folder.parent / "keys")
+    assert {path.name for path in held.iterdir()} == {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("changed", [{"sha256": "0" * 64}, {"version": "9.9.9"}, {"name": "other"}], ids=str)
+def test_files_that_are_not_what_the_index_says_do_not_come_out(place, tmp_path, changed):
+    registry, folder = open_registry(place), release(tmp_path)
+    entry = add(registry, folder, folder.parent / "keys")
+    assert registry.write(Index(releases=(entry.model_copy(update=changed),)), registry.read().mark)
+
+    with pytest.raises(BundleUntrusted, match=f"the index says {next(iter(changed))}"):
+        fetch(registry, folder.name, tmp_path / "vehicle", folder.parent / "keys")
+
+    assert list((tmp_path / "vehicle").iterdir()) == []
 
 
 def test_a_broken_index_is_not_overwritten(tmp_path, capsys):

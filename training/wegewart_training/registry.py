@@ -5,15 +5,14 @@ addition is examined anew. A bundle lies under the hash of its sums, so that two
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from wegewart.errors import BundleInvalid, CalledWrongly
+from wegewart.errors import BundleInvalid, BundleUntrusted, CalledWrongly
 from wegewart.wire import Sha256
-from wegewart_inference.model_bundle import BundleCard, Role, file_sha256, read_bundle
+from wegewart_inference.model_bundle import Role, file_sha256, read_bundle
 from wegewart_inference.signature import SUMS_FILE, verify
 from wegewart_training.whole_folder import made_whole
 
@@ -73,7 +72,10 @@ class Registry(Protocol):
         """The index as it is now."""
 
     def write(self, index: Index, mark: str | None) -> bool:
-        """Replace the index if it still has this mark; False if somebody else was faster."""
+        """Replace the index if it still has this mark; False if it has another.
+
+        Also False where a write went through, its answer was lost, and it was repeated: read what is there.
+        """
 
     def put(self, folder: Path, place: str) -> None:
         """Copy a bundle's files to a place; what lies there already is the same."""
@@ -122,14 +124,13 @@ def add(registry: Registry, folder: Path, keys: Path) -> Entry:
         BundleUntrusted: If its signature does not hold.
         CalledWrongly: If its version is not above every release of the same name and precision.
     """
-    verified = verify(folder, keys)
-    sums_sha256 = file_sha256(folder / SUMS_FILE)
-    card = read_bundle(folder, allow_unsigned=True).card
-    entry = _entry(card, verified.key, verified.signed_at, sums_sha256)
+    entry = _entry(folder, keys)
     check_rises(entry, registry.read().index)
     registry.put(folder, entry.place)
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         now = registry.read()
+        if attempt and entry in now.index.releases:
+            return entry  # our own write, whose answer was lost
         check_rises(entry, now.index)
         if registry.write(Index(releases=(*now.index.releases, entry)), now.mark):
             return entry
@@ -141,7 +142,8 @@ def fetch(registry: Registry, bundle_id: str, models: Path, keys: Path) -> Path:
 
     Raises:
         CalledWrongly: If there is no such release, or its folder exists already.
-        BundleUntrusted: If its signature does not hold; then nothing is copied.
+        BundleUntrusted: If its signature does not hold, or it is another release than the index says; then
+            nothing is copied.
     """
     entries = {entry.id: entry for entry in registry.read().index.releases}
     if bundle_id not in entries:
@@ -152,7 +154,7 @@ def fetch(registry: Registry, bundle_id: str, models: Path, keys: Path) -> Path:
 
     def fill(folder: Path) -> None:
         registry.get(entries[bundle_id].place, folder)
-        verify(folder, keys)
+        _refuse_another(_entry(folder, keys), entries[bundle_id])
 
     made_whole(target, fill)
     return target
@@ -172,7 +174,25 @@ def check_rises(entry: Entry, index: Index) -> None:
         raise CalledWrongly(f"{entry.id} is not above {highest.id}: versions only rise, give it a higher one")
 
 
-def _entry(card: BundleCard, key: str, signed_at: datetime, sums_sha256: str) -> Entry:
+def _refuse_another(found: Entry, entered: Entry) -> None:
+    """An older release under the name of a newer one is signed validly, but it is not what was asked for."""
+    differing = [name for name in Entry.model_fields if getattr(found, name) != getattr(entered, name)]
+    if differing:
+        said = ", ".join(f"{name} {getattr(entered, name)}" for name in differing)
+        is_there = ", ".join(str(getattr(found, name)) for name in differing)
+        raise BundleUntrusted(
+            f"{entered.id}: the index says {said}, the files say {is_there}: ask who keeps the registry"
+        )
+
+
+def _entry(folder: Path, keys: Path) -> Entry:
+    """What the index has of a bundle.
+
+    Raises:
+        BundleUntrusted: If its signature does not hold.
+    """
+    verified = verify(folder, keys)
+    card = read_bundle(folder, allow_unsigned=True).card
     return Entry(
         id=card.id,
         name=card.name,
@@ -180,7 +200,7 @@ def _entry(card: BundleCard, key: str, signed_at: datetime, sums_sha256: str) ->
         precision=card.precision,
         role=card.role,
         sha256=card.sha256,
-        key=key,
-        signed_at=signed_at,
-        sums_sha256=sums_sha256,
+        key=verified.key,
+        signed_at=verified.signed_at,
+        sums_sha256=file_sha256(folder / SUMS_FILE),
     )

@@ -28,7 +28,6 @@ class FolderRegistry:
 
     def write(self, index: Index, mark: str | None) -> bool:
         """Replace the index in one step if it still has this mark, under a lock that ends with its holder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
             if self.read().mark != mark:
                 return False
@@ -40,8 +39,9 @@ class FolderRegistry:
     def put(self, folder: Path, place: str) -> None:
         """Copy a bundle's files; a place is named by its content, so what is there already is the same."""
         target = self.folder / place
-        if not target.is_dir():
-            made_whole(target, lambda whole: _copied(folder, whole))
+        with self._locked():
+            if not target.is_dir():
+                made_whole(target, lambda whole: _copied(folder, whole))
 
     def get(self, place: str, folder: Path) -> None:
         """Copy a bundle's files into an empty folder."""
@@ -49,6 +49,7 @@ class FolderRegistry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -5,6 +5,7 @@ takes no notice of these conditions would lose the other's entry silently; it is
 """
 
 import importlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from wegewart.errors import CalledWrongly, ServerRefused, ServerUnreachable, Set
 from wegewart_training.registry import INDEX, Index, Read, index_from, index_text
 
 PROBE = ".conditional-writes"
-CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+REFUSED = ("PreconditionFailed", "412")  # the condition does not hold
+CONFLICT = ("ConditionalRequestConflict", "409")  # another request was in the way, nothing was decided: again
+CONFLICTS = 8
+PAUSE_S = 0.1  # before the second try, then twice as long each time: 26 s in all
 
 
 @dataclass(frozen=True)
@@ -86,16 +90,21 @@ class S3Registry:
                 "would lose a release: use a store with conditional writes, or a folder"
             )
 
-    def _put(self, name: str, content: bytes, condition: dict[str, str]) -> bool:
+    def _put(self, name: str, content: bytes, condition: dict[str, str], conflicts: int = 0) -> bool:
         """Whether the object was written; False where the condition did not hold."""
         with _explained(self._name(name)):
             try:
                 self.client.put_object(Bucket=self.bucket, Key=self._key(name), Body=content, **condition)
             except self.client.exceptions.ClientError as error:
-                if error.response.get("Error", {}).get("Code") in CHANGED:
+                code = error.response.get("Error", {}).get("Code")
+                if code in REFUSED:
                     return False
-                raise
-        return True
+                if code not in CONFLICT or conflicts == CONFLICTS:
+                    raise
+            else:
+                return True
+        time.sleep(PAUSE_S * 2**conflicts)
+        return self._put(name, content, condition, conflicts + 1)
 
     def _key(self, name: str) -> str:
         return f"{self.prefix}/{name}" if self.prefix else name
