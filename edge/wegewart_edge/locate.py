@@ -21,7 +21,11 @@ from wegewart_edge.size import Size, measured
 Array = npt.NDArray[np.float64]
 
 ERRORS = ("height", "tilt", "roll", "yaw", "heading", "middle")  # columns of Located.by_error
-SHAPE_SIGMA = 0.15  # of a single damage's middle share: cracks lie slanted, and not all outlines are alike
+SHAPE_SIGMA = 0.15  # of a single damage's middle share: not all outlines are alike
+SLANT_SIGMA = math.radians(
+    3.0
+)  # of a damage against the view: cracks wander, lanes bend away from the vehicle
+LEAST_FAR_PART = 0.25  # a far end beyond four times the near one's distance is the horizon's neighbour
 HEIGHT, TILT, ROLL, YAW, HEADING, MIDDLE = range(len(ERRORS))
 
 
@@ -142,9 +146,17 @@ class Located:
         pixel_sigma_px = self.scene.camera.settings.pixel_sigma_px
         by_pixel = self._east_north_by_slopes @ np.linalg.cholesky(self.noise) / pixel_sigma_px
         columns = by_pixel * (self.edge_share * np.array([x2 - x1, y2 - y1]))[::-1]
-        shape = self._east_north_by_slopes @ self.by_error[:, MIDDLE] * SHAPE_SIGMA
-        drawing: Array = columns @ columns.T + np.outer(shape, shape)
+        shape = np.array([self.by_error[:, MIDDLE] * SHAPE_SIGMA, [0.0, self._far_lean * SLANT_SIGMA]])
+        columns = np.hstack([columns, self._east_north_by_slopes @ shape.T])
+        drawing: Array = columns @ columns.T
         return drawing
+
+    @property
+    def _far_lean(self) -> float:
+        """How far the box's middle goes aside with its far end, in slopes per radian of slant."""
+        ahead_m = self.scene.camera.camera.mount.height_m / float(self.slopes[0])
+        far_part = LEAST_FAR_PART if math.isnan(self.length_m) else ahead_m / (ahead_m + self.length_m)
+        return self.scene.camera.settings.middle_share * (1 - max(far_part, LEAST_FAR_PART)) / 2
 
     @property
     def covariance(self) -> Array:
@@ -332,13 +344,15 @@ def _pixel_noise(sights: Sights, camera: RoadCamera) -> Array:
 def _with_middles(sights: Sights, corners: Array, share: float) -> tuple[Array, Array]:
     """All columns of `by_error` (N, 2, 6), and slopes that lead to the near end of the damage.
 
-    The outline of a damage from near to far bounds its box. Seen from aside, one side of the box is drawn by
-    the far end, which lies nearer to the image's middle; the slope to the right of the near end's middle is
-    larger by (far − near) / (2 far), times the share that is true of these boxes.
+    The outline of a damage from near to far bounds its box. Seen from aside, its inner side (the one nearer
+    to the image's middle) is drawn by the far end: followed along the road to the near end it lies farther
+    out, by far / near. Half of that is how far the box's middle leans, times the share that is true of these
+    boxes. Where the box reaches across the image's middle, the near end draws both sides.
     """
-    fall, far_fall = sights.slopes[:, 0], np.maximum(corners[0, :, 0], 0.0)
-    column = np.zeros((len(fall), 2, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        column[:, 1, 0] = -sights.slopes[:, 1] * (1 - far_fall / fall) / 2
+    far_part = np.clip(corners[0, :, 0] / sights.slopes[:, 0], LEAST_FAR_PART, 1.0)
+    left, right = corners[1, :, 1], corners[2, :, 1]
+    inner = np.maximum(left, 0.0) + np.minimum(right, 0.0)
+    column = np.zeros((len(inner), 2, 1))
+    column[:, 1, 0] = -inner * (1 / far_part - 1) / 2
     slopes = sights.slopes - share * column[:, :, 0]
     return np.concatenate([sights.by_error, column], axis=2), slopes

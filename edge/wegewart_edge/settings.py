@@ -95,8 +95,8 @@ class LocateSettings(Section):
     horizon_sigmas: NotNegative = 3.0
     frame_edge_px: NotNegative = 2.0
     cut_sigma_m: Positive = 1.0
-    middle_share: float = Field(default=0.5, ge=0, le=1)
-    middle_share_sigma: NotNegative = 0.5
+    middle_share: float = Field(default=0.8, ge=0, le=1)
+    middle_share_sigma: NotNegative = 0.3
 
 
 class TrackSettings(Section):

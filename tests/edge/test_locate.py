@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from wegewart.errors import InvalidMount
-from wegewart_edge.locate import Located, NoPlace, Sightings, Unplaced, locate
+from wegewart_edge.locate import MIDDLE, Located, NoPlace, Sightings, Unplaced, locate
 from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.settings import LocateSettings
 
@@ -216,7 +216,7 @@ def test_box_cut_by_the_frame_has_no_place_and_says_so(make_camera, make_pose, b
 
 
 def test_middle_of_a_box_seen_from_aside_is_that_of_the_outline(make_camera, make_pose):
-    """A crack 4 m long and 1.5 m to the right: its box's middle lies 0.2 m nearer to the image's middle."""
+    """A crack 4 m long and 1.5 m to the right: its box's middle leans 0.3 m to the image's middle."""
     outline = LocateSettings(middle_share=1.0, middle_share_sigma=0.0)
     camera = RoadCamera(make_camera(), outline)
     corners = camera.pixels(np.array([[6.0, 1.4], [6.0, 1.6], [10.0, 1.4], [10.0, 1.6]]))
@@ -225,8 +225,30 @@ def test_middle_of_a_box_seen_from_aside_is_that_of_the_outline(make_camera, mak
     (near,) = locate(
         one_box(*box, "D00"), RoadCamera(make_camera(), LocateSettings(**NEAR_EDGE)), make_pose(), 0.0
     )
-    assert whole.east_m == pytest.approx(1.5, abs=0.05)
+    assert whole.east_m == pytest.approx(1.5, abs=0.01)
     assert near.east_m < 1.3
+
+
+def test_middle_of_a_box_across_the_view_is_that_of_its_near_edge(make_camera, make_pose):
+    """The near end draws both sides of a wide damage: its far end tells nothing of its middle."""
+    camera = RoadCamera(make_camera(), LocateSettings(middle_share=1.0))
+    corners = camera.pixels(np.array([[6.0, -0.7], [6.0, 1.3], [8.0, -0.7], [8.0, 1.3]]))
+    (place,) = locate(one_box(*corners.min(axis=0), *corners.max(axis=0), "D20"), camera, make_pose(), 0.0)
+    assert place.east_m == pytest.approx(0.3, abs=0.002)
+    assert place.by_error[:, MIDDLE] == pytest.approx(np.zeros(2))
+
+
+def test_middle_of_a_long_crack_is_less_sure_than_that_of_a_pothole(make_camera, make_pose):
+    """Straight ahead too: a slant of 3° moves the far end of 5 m by 0.26 m, and that draws the box's side."""
+    camera = RoadCamera(make_camera(), LocateSettings(middle_share=1.0))
+    sigmas_m = {}
+    for length_m in (0.5, 5.0):
+        corners = camera.pixels(np.array([[6.0, -0.1], [6.0, 0.1], [6.0 + length_m, 0.0]]))
+        box = one_box(*corners.min(axis=0), *corners.max(axis=0), "D00")
+        (place,) = locate(box, camera, make_pose(), 0.0)
+        sigmas_m[length_m] = math.sqrt(place.drawing[0, 0])
+    assert sigmas_m[5.0] == pytest.approx(6.0 * 5.0 / 11.0 / 2 * math.radians(3.0), rel=0.01)
+    assert sigmas_m[0.5] < 0.02
 
 
 def test_sizes_are_those_drawn_on_the_road(make_camera, make_pose):
