@@ -250,6 +250,20 @@ class RoadFilter:
             guess = self.state + gain @ surprise
         self._settle(guess, gain, cross)
 
+    def doubt(self, slots: Sequence[int], differences: Array, wrong: Array) -> None:
+        """Widen damages by what their last look may have been wrong: probability times difference squared.
+
+        The spread of the means of probabilistic data association (Bar-Shalom and Tse, Automatica 11, 1975).
+        """
+        for slot, difference, chance in zip(slots, differences, wrong, strict=True):
+            at = slice(HEAD + 2 * slot, HEAD + 2 * slot + 2)
+            self.covariance[at, at] += chance * np.outer(difference, difference)
+
+    def m2_per_unit(self, reading: Reading) -> Array:
+        """Road area (looks,) per unit of log fall and right where looks meet the road."""
+        area_m2: Array = (self._height_m / reading.slopes[:, 0]) ** 2
+        return area_m2
+
     def take_tilt(self, measured: MeasuredTilt) -> None:
         """Update with the tilt of this frame as something else measured it."""
         more_rad = math.radians(measured.tilt_down_deg - self._camera.camera.mount.tilt_down_deg)

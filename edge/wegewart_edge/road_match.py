@@ -7,6 +7,10 @@ from scipy.optimize import linear_sum_assignment
 Array = npt.NDArray[np.float64]
 
 ALONE_GATES = 3.0  # so many gates away another damage is surely another one
+SEEN_AGAIN = 0.75  # of the damages in view are seen in the next frame too
+OTHERS_PER_M2 = (
+    0.02  # looks at something else per frame and m² of road: a damage every 20 m of lane, flickers
+)
 TRIED_TILTS = np.linspace(-2.5, 2.5, 11)  # sigmas of a frame's own tilt: 99 % of it, half a sigma apart
 
 
@@ -51,6 +55,28 @@ def match(
         total, pairs = _assigned(np.where(possible, costs, gate), possible & ((costs < gate) | single))
         ways.append((total + sigmas**2, pairs))
     return min(ways, key=lambda way: way[0])[1], alone
+
+
+def doubts(covariances: Array, m2_per_unit: Array) -> Array:
+    """What a pair costs beside its distance (damages, looks): the less is known, the more others fit too.
+
+    Twice the logarithm of how likely a look at something else is where the damage was expected, against the
+    best that a look at the damage itself can reach. Equal odds are a cost of 0; a sure damage has less.
+
+    Args:
+        covariances: (damages, looks, 2, 2), of looks less predictions.
+        m2_per_unit: (looks,), road area per unit of what the covariances are in.
+    """
+    spread_m2 = np.sqrt(np.linalg.det(covariances)) * m2_per_unit
+    costs: Array = 2 * np.log((1 - SEEN_AGAIN) / SEEN_AGAIN * OTHERS_PER_M2 * 2 * np.pi * spread_m2)
+    return costs
+
+
+def chances_of_others(differences: Array, covariances: Array, doubt: Array) -> Array:
+    """Probability (pairs,) that a look was at something else than the damage it was given to."""
+    odds = np.exp(-(_distances2(differences, covariances) + doubt) / 2)
+    chances: Array = 1 / (1 + odds)
+    return chances
 
 
 def _single(near: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

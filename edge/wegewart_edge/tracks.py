@@ -17,7 +17,7 @@ from wegewart_edge.locate import Located, NoPlace, east_north_from, turned
 from wegewart_edge.pose import VehiclePose
 from wegewart_edge.road_camera import RoadCamera
 from wegewart_edge.road_filter import Filtered, RoadFilter, Step
-from wegewart_edge.road_match import match
+from wegewart_edge.road_match import chances_of_others, doubts, match
 from wegewart_edge.road_tilt import FrameTilt, MeasuredTilt
 from wegewart_edge.settings import TrackSettings
 from wegewart_edge.size import Size, measured
@@ -307,11 +307,17 @@ class Tracks:
         if not whole or not self._in_filter:
             return [], list(whole)
         reading = self._filter.reading(whole)
-        differences = self._filter.differences(reading)
-        pairs, alone = match(*differences, self._class_costs(whole), self._settings.gate, self._gate_alone)
+        differences, covariances, frame_tilt = self._filter.differences(reading)
+        gate, doubt = self._settings.gate, doubts(covariances, self._filter.m2_per_unit(reading))
+        costs = self._class_costs(whole) + np.maximum(gate + doubt, 0.0)
+        pairs, alone = match(differences, covariances, frame_tilt, costs, gate, self._gate_alone)
         if pairs:
             slots, looks = (list(each) for each in zip(*pairs, strict=True))
             self._filter.take(slots, reading.part(looks))
+            off = differences[slots, looks]
+            self._filter.doubt(
+                slots, off, chances_of_others(off, covariances[slots, looks], doubt[slots, looks])
+            )
         paired = {look for _, look in pairs}
         followed = [(self._in_filter[slot], whole[look], look in alone) for slot, look in pairs]
         return followed, [each for number, each in enumerate(whole) if number not in paired]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wegewart_edge.road_match import match
+from wegewart_edge.road_match import chances_of_others, doubts, match
 
 GATE = 13.8
 
@@ -43,3 +43,22 @@ def test_wider_gate_holds_only_where_nothing_else_is_near():
     far = 1.45  # 20 in the squared distance: beyond the gate
     assert matched([1.0], [far], gate_alone=3 * GATE) == ([(0, 0)], {0})
     assert matched([1.0, 1.9], [far], gate_alone=3 * GATE) == ([], set())
+
+
+def test_the_less_is_known_of_a_damage_the_more_likely_a_look_is_at_something_else():
+    covariances = np.array([np.diag([0.01, 0.01]), np.diag([1.0, 0.25])])
+    differences = 2.5 * np.sqrt(np.diagonal(covariances, axis1=1, axis2=2)) * [1.0, 0.0]
+    doubt = doubts(covariances[:, None], np.array([1.0]))[:, 0]
+    sure, unsure = chances_of_others(differences, covariances, doubt)
+    assert sure < 0.02
+    assert unsure > 10 * sure
+
+
+def test_chances_are_the_ratio_of_both_densities():
+    """Damages are seen again with 0.75; something else lies on 0.02 of a square metre."""
+    covariances = np.array([[[0.25, 0.0], [0.0, 0.04]]])
+    (chance,) = chances_of_others(
+        np.zeros((1, 2)), covariances, doubts(covariances[:, None], np.array([4.0]))[0]
+    )
+    damage, other = 0.75 / (2 * np.pi * 0.5 * 0.2 * 4.0), 0.25 * 0.02
+    assert abs(chance - other / (damage + other)) < 1e-12
