@@ -26,7 +26,6 @@ DriftVarianceM2 = Callable[[Covariance, float], float]
 FRAME_PART = (
     0.9  # a body's pitching outweighs what outlasts it: most of the setting's sigma is new each frame
 )
-LEAST_REDUNDANT = 4  # looks beyond the first of each damage: fewer tell no sigma
 # Factors on what was assumed, and the log-normal sigma of how far that may be off: body pitch of 0.1° on good
 # asphalt and 1° on a bad road are both common, a detector's edges are known better.
 FRAME_FACTORS, FRAME_LOG_SIGMA = (0.25, 0.5, 0.8, 1.2, 1.7, 2.5, 4.0), 0.8
@@ -100,10 +99,14 @@ def learnt_noise(
     drift_variance_m2: DriftVarianceM2,
     assumed: Noise,
 ) -> Noise:
-    """Sigmas that the looks speak for; those assumed where there are too few looks."""
-    along, across = _disagreements(logged, camera)
-    if len(along.residual) - along.places.shape[1] < LEAST_REDUNDANT:
+    """Sigmas that the looks speak for, on top of what was assumed and how far that may be off.
+
+    What counts is the mean of the variance: looks that tell little leave the mean of what is thought possible
+    beforehand, which is more than the settings' middle of it.
+    """
+    if not logged:
         return assumed
+    along, across = _disagreements(logged, camera)
     pose = logged[-1][1].pose
     sigmas = error_sigmas(camera, pose.heading_sigma_deg)
     bias = _bias_kernel(along, pose, drift_variance_m2)
@@ -177,7 +180,7 @@ def _log_determinants(covariances: Array) -> Array:
 def _bias_kernel(looks: _Disagreement, pose: VehiclePose, drift_variance_m2: DriftVarianceM2) -> Array:
     """Covariance (N, N) of the poses' errors per axis: what drifts on the way, and what is new with each."""
     white2_m2 = drift_variance_m2(pose.cov_gnss, 0.0)
-    way_m = looks.station_m - looks.station_m.min()
+    way_m = looks.station_m - looks.station_m.min(initial=math.inf)
     drifted = np.array([drift_variance_m2(pose.cov_gnss, float(each)) - white2_m2 for each in way_m])
     kernel = np.minimum(drifted[:, None], drifted[None])
     same_frame = looks.frame[:, None] == looks.frame[None]

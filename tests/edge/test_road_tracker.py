@@ -10,11 +10,11 @@ from tests.edge.conftest import METRES_PER_DEGREE_NORTH
 from wegewart.geo import LocalPlane
 from wegewart_edge.locate import Located, NoPlace, Sightings, locate
 from wegewart_edge.road_camera import RoadCamera
-from wegewart_edge.road_tilt import MeasuredTilt
+from wegewart_edge.road_tilt import FrameTilt, MeasuredTilt
 from wegewart_edge.road_tracker import RoadTracker, SeenCut
 from wegewart_edge.settings import LocateSettings, TrackSettings
-from wegewart_edge.tilt_noise import Noise
-from wegewart_edge.tracks import LocatedFrame, Tracks
+from wegewart_edge.tilt_noise import Noise, learnt_noise
+from wegewart_edge.tracks import LocatedFrame, Look, Track, Tracks
 
 METRES_PER_DEGREE_EAST = 71_785.0  # of longitude at 49.94° north on GRS80
 
@@ -101,6 +101,29 @@ def test_crossing_cracks_stay_apart(camera, make_pose):
     damages = [(20.0, 0.0, "D00", 0.3, 2.0), (20.6, 0.1, "D10", 2.0, 0.3)]
     tracks = drive_past(camera, make_tracker(camera), make_pose, damages, np.arange(0, 30, 2.5))
     assert sorted(max(track.votes, key=track.votes.get) for track in tracks) == ["D00", "D10"]
+
+
+def two_looks(camera, make_pose, first_m, driven_m, second_m):
+    """Tracks after two looks so far ahead on a bad road (1° of pitching), so many metres of driving apart."""
+    noise = Noise(math.radians(1.0), math.radians(0.2))
+    tracks = Tracks(TrackSettings(), camera, no_drift, noise)
+    for sequence, (station_m, ahead_m) in enumerate([(0.0, first_m), (driven_m, second_m)]):
+        pose = make_pose(station_m)
+        looks = see(camera, pose, (ahead_m, 0.5, "D40", 0.4, 0.4))
+        tracks.step(LocatedFrame(sequence, pose, tuple(looks)))
+    return [tracks.finished(track) for track in tracks.close()]
+
+
+def test_look_where_something_else_is_likelier_begins_a_track_of_its_own(camera, make_pose):
+    assert [track.looks for track in two_looks(camera, make_pose, 10.3, 4.0, 11.7)] == [1, 1]
+
+
+def test_look_that_may_have_been_at_something_else_widens_the_covariance(camera, make_pose):
+    """The first look says 8.2 m, the second 12.5 m: one of them may have been at something else."""
+    (doubtful,) = two_looks(camera, make_pose, 8.2, 6.0, 6.5)
+    (sure,) = two_looks(camera, make_pose, 8.2, 6.0, 2.2)
+    assert math.sqrt(doubtful.cov_relative.nn) > 2.0
+    assert math.sqrt(sure.cov_relative.nn) < 0.3
 
 
 def test_detections_of_one_frame_are_never_joined(camera, make_pose):
@@ -373,3 +396,13 @@ def test_neighbouring_potholes_stay_apart_while_the_car_pitches(make_camera, mak
     assert len(found) == 4
     assert found == pytest.approx(truth, abs=0.8)  # nothing here tells that the car pitches more than stated
     assert np.diff(found[:, 0]).min() > 0.4
+
+
+def test_looks_that_tell_nothing_leave_the_mean_of_what_is_thought_possible(camera, make_pose):
+    """0.1° and 1° of pitching are both common: their mean variance is more than the middle one."""
+    assumed = Noise.assumed(0.3)
+    (place,) = see(camera, make_pose(0.0), (8.0, 0.0, "D40", 0.4, 0.4))
+    look = Look(0, place, FrameTilt(0.0, 0.01, 0.01))
+    once = learnt_noise([(Track.born(look), look)], camera, no_drift, assumed)
+    assert assumed == learnt_noise([], camera, no_drift, assumed)
+    assert 1.4 < once.frame_tilt_rad / assumed.frame_tilt_rad < 1.9
