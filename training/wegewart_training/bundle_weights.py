@@ -22,7 +22,7 @@ from wegewart.errors import ModelMismatch
 from wegewart_inference.model_bundle import Bundle
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -56,7 +56,7 @@ def graph_weights(graph: Path) -> dict[str, Float32Array]:
     return weights
 
 
-def model_of_bundle(bundle: Bundle, tensors: Iterable[Float32Array]) -> "nn.Module":
+def model_of_bundle(bundle: Bundle, tensors: Iterable[Float32Array]) -> Any:  # noqa: ANN401  Ultralytics' own
     """The bundle's graph as a model that can be trained on; its end-to-end head is a copy of the other.
 
     Args:

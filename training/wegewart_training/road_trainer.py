@@ -41,8 +41,9 @@ class RoadTrainer(DetectionTrainer):
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:  # noqa: ANN401
         """The model as Ultralytics builds it, without the end-to-end head where the recipe wants none."""
         if not self.plan.one_to_one:
-            cfg = {**(cfg if isinstance(cfg, dict) else yaml_model_load(cfg)), "end2end": False}
-        return super().get_model(cfg, weights, verbose)  # type: ignore[no-untyped-call]
+            described = cfg if isinstance(cfg, dict) else yaml_model_load(cfg)  # type: ignore[no-untyped-call]
+            cfg = {**described, "end2end": False}
+        return super().get_model(cfg, weights, verbose)
 
     @property
     def _bf16_on_cpu(self) -> bool:
