@@ -57,9 +57,7 @@ def clock_offset(
     from_s = max(first.time_s[0], second.time_s[0] + most_s)
     to_s = min(first.time_s[-1], second.time_s[-1] - most_s)
     if to_s - from_s < LEAST_OVERLAP_S:
-        return NoOffset(
-            f"the records overlap by {max(to_s - from_s, 0.0):.0f} s, {LEAST_OVERLAP_S:.0f} are needed"
-        )
+        return too_short(to_s - from_s)
     grid_s = np.arange(from_s, to_s, GRID_S)
     fixed = np.interp(grid_s, first.time_s, first.values)
     if float(fixed.std()) < least_change:
@@ -69,6 +67,11 @@ def clock_offset(
     shifts_s = np.arange(-most_s, most_s + GRID_S / 2, GRID_S)
     moved = np.stack([np.interp(grid_s + shift, second.time_s, second.values) for shift in shifts_s])
     return _best(shifts_s, fixed, moved)
+
+
+def too_short(overlap_s: float) -> NoOffset:
+    """Why records that share so little time, or none, do not tell."""
+    return NoOffset(f"the records overlap by {max(overlap_s, 0.0):.0f} s, {LEAST_OVERLAP_S:.0f} are needed")
 
 
 def _best(shifts_s: Array, fixed: Array, moved: Array) -> ClockOffset | NoOffset:

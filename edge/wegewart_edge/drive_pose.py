@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from wegewart_edge.clock_offset import ClockOffset, NoOffset, Series, clock_offset
+from wegewart_edge.clock_offset import LEAST_OVERLAP_S, ClockOffset, NoOffset, Series, clock_offset, too_short
 from wegewart_edge.drive_reader import MotionClock, RecordedDrive
 from wegewart_edge.gnss import Fix, read_fixes
 from wegewart_edge.motion import Motion, read_motion
@@ -78,7 +78,10 @@ def camera_clock_offset(
     alone = Trajectory(fixes, lever, settings)
     start = max(fixes[0].captured_at, motion[0].captured_at)
     end = min(fixes[-1].captured_at, motion[-1].captured_at)
-    moments_s = np.arange(0.0, (end - start).total_seconds(), SAMPLE_S)
+    overlap_s = (end - start).total_seconds()
+    if overlap_s < LEAST_OVERLAP_S:
+        return too_short(overlap_s)
+    moments_s = np.arange(0.0, overlap_s, SAMPLE_S)
     known = [
         (at_s, pose.heading_deg, pose.speed_mps)
         for at_s in moments_s.tolist()

@@ -106,6 +106,14 @@ def test_stale_date_before_the_first_lock_is_not_searched_over_and_is_said(monke
     assert "4 positions left out whose date is not that of the drive, 2026-05-04" in caplog.text
 
 
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_records_that_share_no_time_are_refused_for_that_and_not_for_the_path(hours):
+    driven = drive(3, lasts_s=60, gyro=True)
+    motion = [replace(each, captured_at=each.captured_at + timedelta(hours=hours)) for each in driven.motion]
+    found = camera_clock_offset(driven.fixes, motion, AT_THE_ANTENNA, PoseSettings())
+    assert found == NoOffset("the records overlap by 0 s, 20 are needed")
+
+
 def _sane(arange):
     """numpy's, but never so much that the test itself would take all memory."""
 
