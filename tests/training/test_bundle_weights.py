@@ -11,6 +11,7 @@ from wegewart_inference.model_bundle import Role, default_bundles, read_bundle
 from wegewart_inference.runtime import onnxruntime
 from wegewart_training.bundle_weights import graph_weights, model_of_bundle
 from wegewart_training.offline import quiet_ultralytics
+from wegewart_training.start_weights import write_bundle_weights
 from wegewart_training.validation import tensors
 
 torch = pytest.importorskip("torch", reason="the training extra is not installed: install wegewart[train]")
@@ -38,6 +39,21 @@ def test_the_model_sees_what_the_graph_sees(rebuilt):
             answer = model.eval()(torch.from_numpy(tensor))[0].numpy()
         assert np.abs(answer[:, :4] - expected[:, :4]).max() < 0.05  # px
         assert np.abs(answer[:, 4:] - expected[:, 4:]).max() < 1e-4
+
+
+def test_the_checkpoint_that_training_loads_sees_what_the_graph_sees(rebuilt, tmp_path):
+    from ultralytics.nn.tasks import load_checkpoint
+
+    bundle, inputs, _ = rebuilt
+    with quiet_ultralytics(tmp_path):
+        write_bundle_weights(bundle, inputs, tmp_path / "start.pt")
+        model, _ = load_checkpoint(str(tmp_path / "start.pt"))
+    session = onnxruntime.InferenceSession(str(bundle.model_path))
+    expected = session.run(None, {session.get_inputs()[0].name: inputs[0]})[0]
+    with torch.no_grad():
+        answer = model.eval()(torch.from_numpy(inputs[0]))[0].numpy()
+    assert np.abs(answer[:, :4] - expected[:, :4]).max() < 0.05  # px
+    assert np.abs(answer[:, 4:] - expected[:, 4:]).max() < 1e-4
 
 
 def test_it_sees_nearly_the_same_in_training_mode_where_norms_are_those_of_the_batch(rebuilt):

@@ -2,6 +2,7 @@
 
 Ultralytics' own best.pt tells where the training ran (folders, commit message) and what it was told. Only the
 averaged weights (EMA, half precision) and the class names are kept, in the form of the COCO start checkpoint.
+A bundle's are kept in single precision: what its norms add and take away again would not cancel in half.
 """
 
 import tempfile
@@ -29,7 +30,7 @@ def write_start_weights(checkpoint: Path, target: Path, image_px: int) -> str:
         import torch
 
         loaded = torch.load(checkpoint, map_location="cpu", weights_only=False)
-        _save(loaded.get("ema") or loaded["model"], target, image_px)
+        _save((loaded.get("ema") or loaded["model"]).half(), target, image_px)
     return file_sha256(target)
 
 
@@ -47,7 +48,7 @@ def _save(trained: Any, target: Path, image_px: int) -> None:  # noqa: ANN401  U
     from ultralytics.cfg import get_cfg
 
     told = {"task": "detect", "imgsz": image_px}
-    model = trained.half().eval()
+    model = trained.eval()
     model.args = vars(get_cfg(overrides=told))
     model.criterion = None
     vars(model).pop("pt_path", None)
@@ -55,6 +56,6 @@ def _save(trained: Any, target: Path, image_px: int) -> None:  # noqa: ANN401  U
         parameter.requires_grad = False
     content = {"epoch": -1, "best_fitness": None, "model": model, "ema": None, "updates": None}
     content |= {"optimizer": None, "train_args": told, "date": None, "version": None, "license": LICENCE}
-    half = target.with_name(f".{target.name}.half")
-    torch.save(content, half)
-    half.replace(target)
+    begun = target.with_name(f".{target.name}.begun")
+    torch.save(content, begun)
+    begun.replace(target)
