@@ -82,6 +82,10 @@ class OutboxUnwritable(WegewartError):
     """The outbox could not be written, such as on a full disk; what it holds is unharmed."""
 
 
+class RecordUnwritable(WegewartError):
+    """What a receiver says could not be written down, such as on a full disk; what is there stays."""
+
+
 class ServerUnreachable(WegewartError):
     """The server did not answer; what was to be sent stays queued."""
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -198,16 +199,18 @@ def _locate(arguments: argparse.Namespace) -> int:
 
 
 def _pose(arguments: argparse.Namespace) -> int:
-    from wegewart_edge.following import Poses, as_json, as_text, follow, recording
+    from wegewart_edge.following import Poses, as_json, as_text, follow, recording, stopped_as_by_ctrl_c
     from wegewart_edge.live_pose import LivePose
     from wegewart_edge.pose import LeverArm
 
     if not 0 < arguments.sigma_m < float("inf"):
         raise CalledWrongly(f"--sigma-m {arguments.sigma_m} must be a number above 0")
+    if not (math.isfinite(arguments.antenna_forward_m) and math.isfinite(arguments.antenna_right_m)):
+        raise CalledWrongly("--antenna-forward-m and --antenna-right-m must be metres")
     lever = LeverArm(arguments.antenna_forward_m, arguments.antenna_right_m)
     written = as_json if arguments.format == "jsonl" else as_text
     poses = Poses(LivePose(lever, _settings(arguments).pose), lambda pose: print(written(pose), flush=True))
-    with recording(arguments.record) as record:
+    with stopped_as_by_ctrl_c(), recording(arguments.record) as record:
 
         def take(fix: "Fix") -> None:
             record(fix)

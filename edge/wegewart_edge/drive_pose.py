@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from wegewart.drive import FixType
 from wegewart_edge.clock_offset import LEAST_OVERLAP_S, ClockOffset, NoOffset, Series, clock_offset, too_short
 from wegewart_edge.drive_reader import MotionClock, RecordedDrive
 from wegewart_edge.gnss import Fix, read_fixes
@@ -52,13 +53,13 @@ def trajectory_of(drive: RecordedDrive, settings: PoseSettings) -> Trajectory:
 
 
 def of_the_days(fixes: Sequence[Fix], recorded: Sequence[datetime]) -> Sequence[Fix]:
-    """Fixes of the days in which a drive was recorded by its other clocks; all, where none are.
+    """Fixes of the days in which a drive was recorded by its other clocks; all, where no place is of them.
 
     A receiver that has no lock yet may give the date of its last drive, or one of years ago.
     """
     first, last = min(recorded) - MOST_APART, max(recorded) + MOST_APART
     kept = [fix for fix in fixes if first <= fix.captured_at <= last]
-    if not kept or len(kept) == len(fixes):
+    if len(kept) == len(fixes) or all(fix.fix is FixType.NONE for fix in kept):
         return fixes
     logger.warning(
         "%d positions left out whose date is not that of the drive, %s: the receiver's clock was not set",

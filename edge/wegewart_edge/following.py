@@ -7,15 +7,16 @@ fix, not moved yet, gpsd gone and back again. A record can be named as `gnss.fil
 import csv
 import logging
 import math
+import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from io import FileIO, StringIO
 from pathlib import Path
-from typing import TextIO
 
 from wegewart.drive import FixType
-from wegewart.errors import CalledWrongly, InvalidPositions
+from wegewart.errors import CalledWrongly, InvalidPositions, RecordUnwritable
 from wegewart_edge.gnss import Fix
 from wegewart_edge.gnss.gpsd import GpsdClient
 from wegewart_edge.gnss.table import COLUMNS, row_of
@@ -43,17 +44,22 @@ def follow(host: str, port: int, sigma_m: float, take: Take, pause: Callable[[fl
     client, pause_s = GpsdClient(host, port, sigma_m, SILENCE_S), FIRST_PAUSE_S
     logger.info("connected with gpsd at %s:%d; Ctrl-C ends", host, port)
     while True:
-        try:
-            with client:
-                for fix in client.fixes():
-                    pause_s = FIRST_PAUSE_S
-                    take(fix)
-            reason = "it closed the connection"
-        except InvalidPositions as error:
-            reason = str(error)
-        logger.warning("gpsd at %s:%d is gone (%s): trying again", host, port, reason)
+        for fix in _received(client):
+            pause_s = FIRST_PAUSE_S
+            take(fix)
         client, pause_s = _again(host, port, sigma_m, pause, pause_s)
         logger.info("connected with gpsd again")
+
+
+def _received(client: GpsdClient) -> Iterator[Fix]:
+    """Fixes of one connection, and why it ended."""
+    with client:
+        try:
+            yield from client.fixes()
+            reason = "gpsd closed the connection"
+        except InvalidPositions as error:
+            reason = str(error)
+    logger.warning("%s: connecting again", reason)
 
 
 def _again(
@@ -121,21 +127,20 @@ def recording(path: Path | None) -> Iterator[Take]:
     Where no fix came, no table is left behind.
 
     Raises:
-        CalledWrongly: If the file is no .csv, exists already, or cannot be written.
+        CalledWrongly: If the file is no .csv, exists already, or cannot be made.
+        RecordUnwritable: If a line cannot be written any more; those before it stay.
     """
     if path is None:
         yield lambda _: None
         return
     with _new_table(path) as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
-
+        _write(file, COLUMNS, path)
         taken = 0
 
         def take(fix: Fix) -> None:
             nonlocal taken
+            _write(file, row_of(fix), path)
             taken += 1
-            rows.writerow(row_of(fix))
 
         try:
             yield take
@@ -144,15 +149,36 @@ def recording(path: Path | None) -> Iterator[Take]:
                 path.unlink(missing_ok=True)
 
 
-def _new_table(path: Path) -> TextIO:
+def _write(file: FileIO, row: Sequence[object], path: Path) -> None:
+    line = StringIO(newline="")
+    csv.writer(line).writerow(row)
+    try:
+        file.write(line.getvalue().encode())
+    except OSError as error:
+        raise RecordUnwritable(
+            f"{path} cannot be written ({error.strerror}): free some space, and name a new file with --record"
+        ) from error
+
+
+def _new_table(path: Path) -> FileIO:
     if path.suffix.lower() != ".csv":
         raise CalledWrongly(f"{path} does not end with .csv: positions are recorded as a table")
     try:
-        return path.open("x", encoding="utf-8", newline="", buffering=1)
+        return path.open("xb", buffering=0)  # what is in no buffer cannot be lost, nor fail again at the end
     except FileExistsError as error:
         raise CalledWrongly(f"{path} exists already: name another file, or move it away") from error
     except OSError as error:
         raise CalledWrongly(f"{path}: {error.strerror}") from error
+
+
+@contextmanager
+def stopped_as_by_ctrl_c() -> Iterator[None]:
+    """A service is stopped by SIGTERM: inside this context that is Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def as_json(pose: VehiclePose) -> str:

@@ -7,11 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from tests.edge.conftest import write_rows
-from tests.edge.driving import AT_THE_ANTENNA, drive
+from tests.edge.driving import AT_THE_ANTENNA, drive, fix_at
 
 from wegewart.drive import FixType
 from wegewart_edge.clock_offset import ClockOffset, NoOffset, Series, clock_offset
-from wegewart_edge.drive_pose import camera_clock_offset, trajectory_of
+from wegewart_edge.drive_pose import camera_clock_offset, of_the_days, trajectory_of
 from wegewart_edge.drive_reader import read_drive
 from wegewart_edge.motion import Motion
 from wegewart_edge.pose import Trajectory
@@ -145,3 +145,9 @@ def test_drive_whose_frames_have_another_date_keeps_all_positions(make_drive, ca
     assert path.at(drive.frames[6].captured_at) is None
     assert path.length_m > 50
     assert "left out" not in caplog.text
+
+
+def test_rows_without_a_place_do_not_decide_which_days_are_the_drives():
+    placed = [replace(fix_at(second, 8.0 * second, 0.0, 1.0), fix=FixType.SINGLE) for second in (0.0, 1.0)]
+    none = replace(placed[0], captured_at=placed[0].captured_at + timedelta(days=9), fix=FixType.NONE)
+    assert of_the_days([*placed, none], [none.captured_at]) == [*placed, none]

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from tests.edge.driving import START, drive, fix_at, moment, trajectory
 
 from wegewart.drive import FixType, Pose
+from wegewart.errors import RecordUnwritable
 from wegewart_edge.__main__ import main
 from wegewart_edge.following import Poses, as_text, follow, recording
 from wegewart_edge.gnss import read_fixes
@@ -86,7 +88,10 @@ def following(*arguments):
     )
 
 
-def test_poses_are_given_over_a_lost_connection_until_ctrl_c_and_the_record_is_a_drives_positions(tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "service-stopped"])
+def test_poses_go_on_over_a_lost_connection_until_stopped_and_the_record_is_a_drives_positions(
+    tmp_path, stop
+):
     first, second = eastwards(0, 20), eastwards(20, 40)
     record = tmp_path / "gnss.csv"
     with gpsd([tpv(fix) for fix in first], [tpv(fix) for fix in second]) as address:
@@ -94,11 +99,11 @@ def test_poses_are_given_over_a_lost_connection_until_ctrl_c_and_the_record_is_a
         too_long = threading.Timer(120, process.kill)  # a pose that never comes fails, and does not hang
         too_long.start()
         poses = [Pose.model_validate_json(line) for line in lines_of(process, 37)]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         rest, said = process.communicate(timeout=60)
         too_long.cancel()
     assert process.returncode == 0
-    assert "it closed the connection" in said
+    assert "gpsd closed the connection: connecting again" in said
     assert "connected with gpsd again" in said
     assert f"{len(poses) + len(rest.splitlines())} poses" in said
     assert [pose.captured_at for pose in poses] == [moment(second) for second in range(37)]
@@ -136,6 +141,21 @@ def test_record_that_would_be_unreadable_or_overwrite_is_called_wrongly(tmp_path
     assert main(["pose", "--gpsd", "127.0.0.1:1", "--record", str(tmp_path / name)]) == 2
     assert says in capsys.readouterr().err
     assert (tmp_path / "here.csv").read_text().startswith("a drive")
+
+
+def test_a_record_on_a_full_disk_ends_with_what_to_do_and_is_not_taken_for_a_lost_receiver(
+    tmp_path, monkeypatch
+):
+    full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115  closed by the record
+    monkeypatch.setattr("wegewart_edge.following._new_table", lambda _: full)
+    with pytest.raises(RecordUnwritable, match="free some space"), recording(tmp_path / "gnss.csv"):
+        pass
+
+
+@pytest.mark.parametrize("arm", ["nan", "inf"])
+def test_an_antenna_arm_that_is_no_length_is_called_wrongly(capsys, arm):
+    assert main(["pose", "--gpsd", "127.0.0.1:1", "--antenna-forward-m", arm]) == 2
+    assert "must be metres" in capsys.readouterr().err
 
 
 class Ended(Exception):

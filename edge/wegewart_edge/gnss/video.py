@@ -47,7 +47,9 @@ def fixes_of_video(path: Path, sigma_m: float) -> Iterator[Fix]:
     except (ValueError, LookupError, OverflowError) as error:
         raise InvalidPositions(f"{path.name}, {track.format} track: {error}") from error
     if too_early:
-        logger.warning("%s: %d positions from before the receiver knew the time", path.name, too_early)
+        logger.warning(
+            "%s: %d positions left out that come from before the receiver knew the time", path.name, too_early
+        )
 
 
 def _fixes_of(track: Track, file: BinaryIO, sigma_m: float) -> Iterator[Fix | None]:
