@@ -38,7 +38,10 @@ def send(url: str, token: str, observations: list[dict[str, object]], track: dic
 
 
 def test_a_second_drive_recognises_most_labelled_damages(tmp_path: Path) -> None:
-    """Measured: 63 of 71, and 2 wrong merges; the passes' GNSS biases lie 9 m apart.
+    """Measured: 59 of 67, and 2 wrong merges; the passes' GNSS biases lie 9 m apart.
+
+    With 1.3 looks a damage this drive hardly tells its pitch, so its gate is that of what is thought
+    possible: 99 and 79 observations, where 107 and 81 were made (63 of 71) with the pitch taken as known.
 
     Boxes cut by the frame's edge have no place: damages that a pass saw only cut are not seen again.
     """
@@ -70,6 +73,6 @@ def test_a_second_drive_recognises_most_labelled_damages(tmp_path: Path) -> None
             drive_ids.append(about["drive_id"])
         with office.reader() as reader:
             score = score_of(reader, (drive_ids[0], drive_ids[1]))
-    assert score.seen_again >= 70
+    assert score.seen_again >= 66
     assert score.merged_second_pass >= 0.85 * score.seen_again, score
     assert score.wrong_merges <= 0.04 * score.seen_again, score
