@@ -8,7 +8,7 @@ does not claim more than it knows. The receiver's covariance is not part of it.
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -310,6 +310,7 @@ class _Limits:
     below_px: float
 
     @classmethod
+    @lru_cache(maxsize=16)  # once for a camera, not for every frame
     def of(cls, camera: RoadCamera) -> "_Limits":
         mount, settings, size = camera.camera.mount, camera.settings, camera.camera.intrinsics
         sigma_rad = math.radians(math.hypot(mount.tilt_sigma_deg, settings.slope_sigma_deg))
@@ -349,7 +350,7 @@ def _with_middles(sights: Sights, corners: Array, share: float) -> tuple[Array, 
     out, by far / near. Half of that is how far the box's middle leans, times the share that is true of these
     boxes. Where the box reaches across the image's middle, the near end draws both sides.
     """
-    far_part = np.clip(corners[0, :, 0] / sights.slopes[:, 0], LEAST_FAR_PART, 1.0)
+    far_part = np.minimum(np.maximum(corners[0, :, 0] / sights.slopes[:, 0], LEAST_FAR_PART), 1.0)
     left, right = corners[1, :, 1], corners[2, :, 1]
     inner = np.maximum(left, 0.0) + np.minimum(right, 0.0)
     column = np.zeros((len(inner), 2, 1))
