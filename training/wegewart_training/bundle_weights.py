@@ -14,19 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
 from wegewart.errors import ModelMismatch
 from wegewart_inference.model_bundle import Bundle
+from wegewart_training.onnx_graph import Float32Array
+from wegewart_training.recipe import MODELS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Float32Array = npt.NDArray[np.float32]
-
-DESCRIPTIONS = ("yolo26n.yaml", "yolo26s.yaml", "yolo26m.yaml")
 COCO_CLASSES = 80
 FOLDED = ".conv.weight"  # of a convolution whose batch norm was folded in; others have none
 IN_WHOLE_NUMBERS = "_quantized"
@@ -62,7 +60,7 @@ def model_of_bundle(bundle: Bundle, tensors: Iterable[Float32Array]) -> Any:  # 
     Args:
         tensors: Inputs (1, 3, H, W) of some photographs like those of the training.
     Raises:
-        ModelMismatch: If the graph is none of the models of `DESCRIPTIONS`.
+        ModelMismatch: If the graph is none of the models of `MODELS`.
     """
     weights = graph_weights(bundle.model_path)
     model = _described(weights, bundle)
@@ -78,14 +76,14 @@ def _described(weights: Mapping[str, Float32Array], bundle: Bundle) -> Any:  # n
     """The model of these shapes, without weights; one fine-tuned from COCO has COCO's width of class head."""
     shapes = {name: value.shape for name, value in weights.items() if value.ndim == 4}
     classes = bundle.card.classes
-    for description, built_for in product(DESCRIPTIONS, (COCO_CLASSES, len(classes))):
+    for description, built_for in product(MODELS, (COCO_CLASSES, len(classes))):
         model = _empty_model(description, built_for, len(classes))
         own = {name: tuple(value.shape) for name, value in model.state_dict().items() if value.ndim == 4}
         if {name: shape for name, shape in own.items() if "one2one" not in name} == shapes:
             model.names = dict(enumerate(classes))
             return model.eval()
     raise ModelMismatch(
-        f"{bundle.folder.name} is none of {', '.join(DESCRIPTIONS)}: start from a checkpoint instead"
+        f"{bundle.folder.name} is none of {', '.join(MODELS)}: start from a checkpoint instead"
     )
 
 

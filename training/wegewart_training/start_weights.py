@@ -12,8 +12,9 @@ from typing import Any
 
 from wegewart.errors import CalledWrongly
 from wegewart_inference.model_bundle import Bundle, file_sha256
-from wegewart_training.bundle_weights import Float32Array, model_of_bundle
+from wegewart_training.bundle_weights import model_of_bundle
 from wegewart_training.offline import quiet_ultralytics
+from wegewart_training.onnx_graph import Float32Array
 
 LICENCE = "AGPL-3.0 (https://ultralytics.com/license)"
 

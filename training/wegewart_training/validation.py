@@ -5,9 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.manifest import data_yaml_of, read_manifest
 from wegewart_datasets.settings import DataSettings
@@ -19,10 +16,10 @@ from wegewart_inference.preprocess import input_tensor, letterbox_for
 from wegewart_inference.sources import image_frame
 from wegewart_training.evaluate import look_at
 from wegewart_training.judged import ScoredImage
+from wegewart_training.onnx_graph import Float32Array
 from wegewart_training.recipe import DataPart, Recipe
 
 logger = logging.getLogger(__name__)
-Float32Array = npt.NDArray[np.float32]
 
 EXAMPLE_IMAGES = 64  # of the train parts together; 16 to 100 give the same INT8 ranges (docs/releases.md)
 Looks = Mapping[str, Sequence[ScoredImage]]
