@@ -216,14 +216,17 @@ class DefaultBundles:
     mask: Path
 
 
-def read_bundle(folder: Path, role: Role | None = None, *, allow_unsigned: bool = False) -> Bundle:
+def read_bundle(
+    folder: Path, role: Role | None = None, *, keys: Path | None = None, allow_unsigned: bool = False
+) -> Bundle:
     """Bundle in a folder: its graph is the card's, its classes the taxonomy's, all its files the release's.
 
     Args:
+        keys: Folder of public keys (default: `keys` beside the bundle).
         allow_unsigned: Take a bundle that is unsigned or wrongly signed, with a warning. For those who make
             models; a vehicle should not.
     Raises:
-        BundleUntrusted: If no key in the folder `keys` beside it has signed the bundle as it is.
+        BundleUntrusted: If no key in the folder of keys has signed the bundle as it is.
         BundleInvalid: If a file is missing, the card is incomplete, or the graph is not the card's.
         ModelMismatch: If the role or the classes are not the expected ones.
     """
@@ -242,13 +245,13 @@ def read_bundle(folder: Path, role: Role | None = None, *, allow_unsigned: bool 
     if role is not None and card.role is not role:
         raise ModelMismatch(f"{card.id} is a {card.role} bundle, a {role} bundle is needed: name another one")
     _check_taxonomy(card)
-    _check_signature(folder, allow_unsigned)
+    _check_signature(folder, keys or folder.parent / KEYS_FOLDER, allow_unsigned)
     return bundle
 
 
-def _check_signature(folder: Path, allow_unsigned: bool) -> None:
+def _check_signature(folder: Path, keys: Path, allow_unsigned: bool) -> None:
     try:
-        verify(folder, folder.parent / KEYS_FOLDER)
+        verify(folder, keys)
     except BundleUntrusted as error:
         if not allow_unsigned:
             raise

@@ -92,12 +92,15 @@ def sums_of(folder: Path) -> bytes:
     """Content that SHA256SUMS must have: every file below the folder but the two of the release itself.
 
     Raises:
-        BundleUntrusted: If there is a link, which would name something outside.
+        BundleUntrusted: If there is a link, which would name something outside, or a name with a line feed or
+            the like, which would pass for a line of the list.
     """
     found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     if links := [path for path in found if path.is_symlink()]:
         raise BundleUntrusted(f"{links[0]} is a link: a bundle holds its own files only, copy it again")
     names = sorted(path.relative_to(folder).as_posix() for path in found)
+    if odd := [name for name in names if not name.isprintable()]:
+        raise BundleUntrusted(f"{folder}: {odd[0]!r} is no name for a file of a bundle: rename or remove it")
     listed = (name for name in names if name not in (SUMS_FILE, SIGNATURE_FILE))
     return "".join(f"{_sha256(folder / name)}  {name}\n" for name in listed).encode()
 
@@ -182,7 +185,8 @@ def read_keys(folder: Path) -> dict[str, PublicKey]:
     """Public keys by their id; a folder that is not there holds none.
 
     Raises:
-        BundleUntrusted: If a file is no key; better no model than one checked against half of the keys.
+        BundleUntrusted: If a file is no key or is not named for its key: better no model than one checked
+            against half of the keys, or against a copy from before a key was revoked.
     """
     keys: dict[str, PublicKey] = {}
     for path in sorted(folder.glob("*.toml")):
@@ -190,6 +194,8 @@ def read_keys(folder: Path) -> dict[str, PublicKey]:
             key = PublicKey.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
             raise BundleUntrusted(f"{path} is no public key, repair or remove it: {error}") from error
+        if path.stem != key.id:
+            raise BundleUntrusted(f"{path} holds the key {key.id}: name it {key.id}.toml, or remove the copy")
         keys[key.id] = key
     return keys
 

@@ -153,6 +153,26 @@ def test_a_broken_file_among_the_keys_stops_everything(folder, keys, text, reaso
         verify(folder, keys)
 
 
+def test_a_copy_of_a_key_from_before_it_was_revoked_stops_everything(folder, keys):
+    key = next(keys.glob("*.toml"))
+    key.with_name(f"{key.stem}_old.toml").write_text(key.read_text())
+    key.write_text(key.read_text() + '\n[revoked]\nat = 2026-01-01T00:00:00Z\nreason = "stolen"\n')
+
+    with pytest.raises(BundleUntrusted, match=f"name it {key.stem}.toml, or remove the copy"):
+        verify(folder, keys)
+
+
+def test_a_name_that_passes_for_two_lines_of_the_sums_is_refused(folder, keys):
+    sums = (folder / SUMS_FILE).read_text()
+    (line,) = [line for line in sums.splitlines() if line.endswith("  evaluation.txt")]
+    (folder / "evaluation.txt").unlink()
+    sheet = folder / "datasheets/road.toml"
+    sheet.rename(f"{sheet}\n{line}")
+
+    with pytest.raises(BundleUntrusted, match="is no name for a file"):
+        verify(folder, keys)
+
+
 def test_the_sums_are_those_that_sha256sum_reads(folder):
     lines = (folder / SUMS_FILE).read_text().splitlines()
 

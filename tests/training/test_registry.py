@@ -85,7 +85,7 @@ def test_versions_only_rise(place, tmp_path, capsys, versions, codes):
     assert f"tiny-{versions[0]}-fp32" in capsys.readouterr().out
 
 
-def test_what_comes_out_is_the_release_that_went_in(place, tmp_path):
+def test_what_comes_out_is_the_release_that_went_in_and_nothing_warns(place, tmp_path, caplog):
     folder = release(tmp_path)
     assert add_by_command(place, folder) == 0
     keys = ("--keys", str(folder.parent / "keys"))
@@ -98,6 +98,7 @@ def test_what_comes_out_is_the_release_that_went_in(place, tmp_path):
         path.name: path.read_bytes() for path in folder.iterdir()
     }
     assert [path.name for path in held.parent.iterdir()] == [folder.name]
+    assert "unsigned" not in caplog.text
     assert main(get) == 2  # a release does not change
 
 

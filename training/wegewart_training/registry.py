@@ -192,7 +192,7 @@ def _entry(folder: Path, keys: Path) -> Entry:
         BundleUntrusted: If its signature does not hold.
     """
     verified = verify(folder, keys)
-    card = read_bundle(folder, allow_unsigned=True).card
+    card = read_bundle(folder, keys=keys).card
     return Entry(
         id=card.id,
         name=card.name,

@@ -67,9 +67,9 @@ def write_public_key(key: SigningKey, folder: Path, valid: timedelta, note: str)
     """Public half as TOML, valid from now on for so long.
 
     Raises:
-        CalledWrongly: If the time is not positive, or the file is there already.
+        CalledWrongly: If the time is less than a second, or the file is there already.
     """
-    if valid <= timedelta(0):
+    if valid < timedelta(seconds=1):
         raise CalledWrongly(f"a key must be valid for some time, not {valid}")
     path = folder / f"{key.id}.toml"
     start = datetime.now(UTC).replace(microsecond=0)
