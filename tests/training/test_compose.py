@@ -10,7 +10,7 @@ from wegewart.errors import DatasetInvalid, SettingsInvalid
 from wegewart_datasets.locking import fingerprints, lock_path, lock_text
 from wegewart_datasets.opening import open_data
 from wegewart_datasets.yolo import images_of, read_data_yaml, read_labels
-from wegewart_training.compose import compose
+from wegewart_training.compose import compose, refuse_other_data
 from wegewart_training.recipe import DataPart, Recipe, TrainerPlan
 
 BOX = "3 0.5 0.5 0.2 0.2\n"
@@ -205,3 +205,48 @@ def test_data_that_differs_from_its_lock_is_refused(machine, tmp_path):
 
     with pytest.raises(DatasetInvalid, match="'roads', train is not what its lock names"):
         compose(recipe, machine, tmp_path / "run")
+
+
+def test_an_image_that_chooses_is_not_trained_on_under_whatever_path(machine, tmp_path):
+    (machine.data_root / "again").symlink_to(machine.data_root / "roads")
+    write_manifest(machine.manifests, "again")
+    recipe = recipe_of((DataPart("roads", "train"),), (DataPart("again", "train"),), tmp_path)
+
+    with pytest.raises(
+        DatasetInvalid, match="again train, a part of val, shows 2 images that are in train too"
+    ):
+        compose(recipe, machine, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda image: image.write_bytes(b""), "ends in the middle"),
+        (lambda image: (image.unlink(), image.symlink_to("nowhere.jpg")), "cannot be read"),
+    ],
+    ids=["empty", "gone"],
+)
+def test_a_file_without_a_photograph_stops_the_run_with_its_name(machine, tmp_path, harm, reason):
+    image = machine.data_root / "roads/images/train/a.jpg"
+    harm(image)
+    recipe = recipe_of((DataPart("roads", "train"),), (DataPart("roads", "val"),), tmp_path)
+
+    with pytest.raises(DatasetInvalid, match=f"{image} {reason}"):
+        compose(recipe, machine, tmp_path / "run")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_data_that_changed_after_it_was_laid_out_is_noticed_and_what_was_laid_out_stays(
+    machine, tmp_path, split
+):
+    parts = (DataPart("streets", "train"), DataPart("roads", "train"))
+    compose(recipe_of(parts, (DataPart("roads", "val"),), tmp_path), machine, tmp_path / "run")
+    refuse_other_data(tmp_path / "run", machine)
+    before = listing(tmp_path / "run")
+
+    (label,) = (machine.data_root / f"roads/labels/{split}").glob("[ac].txt")
+    label.write_text(BOX + "2 0.2 0.2 0.1 0.1\n")
+
+    with pytest.raises(DatasetInvalid, match=f"'roads', {split} is no longer what"):
+        refuse_other_data(tmp_path / "run", machine)
+    assert listing(tmp_path / "run").keys() == before.keys()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.training.test_planned_epochs import HOUR
 
-from wegewart_training.epoch_plan import drop_rows_after, epoch_seconds
+from wegewart_training.epoch_plan import drop_rows_after, epoch_seconds, planned_epochs_of
 from wegewart_training.epoch_table import epochs_of, write_epochs
 
 HEAD = "epoch,time,train/box_loss,metrics/mAP50(B),val/box_loss,lr/pg0"
@@ -60,3 +60,12 @@ def test_a_row_without_its_checkpoint_is_dropped(tmp_path):
 
     assert [epoch.number for epoch in epochs_of(tmp_path, HOUR)] == [1, 2, 3]
     assert epoch_seconds(tmp_path) == [10.0, 10.0, 11.0]
+
+
+def test_the_zeros_after_a_resume_are_no_look_at_val(tmp_path):
+    write_results(tmp_path, [*ROWS[:2], "3,31,2.1,0,0,0.0004"])
+
+    assert [epoch.checked for epoch in epochs_of(tmp_path, EVERY_OTHER)] == [False, True, False]
+    assert (
+        planned_epochs_of(replace(EVERY_OTHER, budget_h=31 / 3600), tmp_path) == 4
+    )  # one more, to be looked at

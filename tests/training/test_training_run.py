@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -260,3 +261,82 @@ def test_the_exported_bundle_is_scored_on_the_data_it_names(machine, capsys):
     recorded = read_bundle(machine.bundle, allow_unsigned=True).card.metrics["few val"].figures
     assert scores["images"] == VAL_IMAGES
     assert recorded["map50"] == pytest.approx(scores["map50"], abs=1e-3)
+
+
+@pytest.fixture
+def unfinished(machine, tmp_path):
+    """A copy of the machine, as if its run had been killed in the look at the best epoch that ends it."""
+    root = tmp_path / "copy"
+    shutil.copytree(machine.root, root, symlinks=True)
+    record = json.loads((root / "run/run.json").read_text())
+    (root / "run/run.json").write_text(json.dumps({**record, "finished_at": None}))
+    return root
+
+
+def test_a_run_that_was_killed_after_its_last_epoch_ends_even_if_its_budget_allows_another(unfinished):
+    results = unfinished / "run/results.csv"
+    head, _, second = results.read_text().splitlines()
+    results.write_text(f"{head}\n1,{second.partition(',')[2]}\n")  # one of two epochs, by the table
+
+    done = guarded(unfinished, "train", "--recipe", "recipe.toml", "--run", "run")
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((unfinished / "run/run.json").read_text())["finished_at"] is not None
+
+
+def test_a_checkpoint_that_was_cut_off_is_named(unfinished):
+    last = unfinished / "run/weights/last.pt"
+    last.write_bytes(last.read_bytes()[:100_000])
+
+    done = guarded(unfinished, "train", "--recipe", "recipe.toml", "--run", "run")
+
+    assert done.returncode == 1
+    assert "last.pt cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_neither_goes_on_nor_is_exported_with_other_data(unfinished, monkeypatch, capsys):
+    label = next(path for path in sorted((unfinished / "data/few/labels/val").iterdir()) if path.read_text())
+    label.write_text("")
+    monkeypatch.chdir(unfinished)
+    monkeypatch.setenv("WEGEWART_DATA", str(unfinished / "data"))
+    monkeypatch.setenv("WEGEWART_MANIFESTS", str(unfinished / "manifests"))
+
+    export = ["export", "run", "--recipe", "recipe.toml", "--unfinished", "--out", "smoke-nano-0.0.1-fp32"]
+    assert main(export) == 1
+    assert "'few', val is no longer what run was trained with" in capsys.readouterr().err
+    done = guarded(unfinished, "train", "--recipe", "recipe.toml", "--run", "run")
+    assert done.returncode == 1
+    assert "'few', val is no longer what run was trained with" in done.stderr
+
+
+def test_two_trainings_do_not_share_a_folder(machine, monkeypatch, capsys):
+    hold = (
+        "import fcntl, sys; file = open('run/.lock', 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print(); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    monkeypatch.chdir(machine.root)
+    with subprocess.Popen([sys.executable, "-c", hold], cwd=machine.root, **pipes) as other:
+        other.stdout.readline()
+
+        assert main(["train", "--recipe", "recipe.toml", "--run", "run"]) == 2
+        assert "another process trains in run" in capsys.readouterr().err
+        other.communicate(b"\n")
+    assert main(["train", "--recipe", "recipe.toml", "--run", "run"]) == 0
+
+
+def test_a_device_that_is_not_there_is_named_and_leaves_no_run(machine):
+    done = guarded(machine.root, "train", "--recipe", "recipe.toml", "--run", "other", "--device", "99")
+
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "--device 99: there is cpu" in done.stderr
+    assert not (machine.root / "other/run.json").exists()
+
+
+def test_a_run_that_never_looked_at_val_cannot_be_exported(unfinished, monkeypatch, capsys):
+    (unfinished / "run/weights/best.pt").unlink()
+    monkeypatch.chdir(unfinished)
+
+    export = ["export", "run", "--recipe", "recipe.toml", "--unfinished", "--out", "smoke-nano-0.0.1-fp32"]
+    assert main(export) == 2
+    assert "has looked at val yet" in capsys.readouterr().err

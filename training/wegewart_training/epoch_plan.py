@@ -2,12 +2,15 @@
 
 import csv
 import random
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from wegewart_training.recipe import TrainerPlan
 from wegewart_training.run_record import epoch_clocks_s, read_record
 from wegewart_training.run_record import trained_seconds as seconds_on_clocks
+
+OF_VAL = ("metrics/", "val/")
 
 
 def planned_epochs(plan: TrainerPlan, done: int, spent_s: float) -> int:
@@ -21,18 +24,23 @@ def planned_epochs_of(plan: TrainerPlan, run: Path) -> int:
     """Epochs of a run as its folder stands: one more where the last one done was never looked at on val."""
     rows = epoch_rows(run)
     planned = planned_epochs(plan, len(rows), trained_seconds(run))
-    if planned > len(rows) or len(rows) >= plan.epochs or len(rows) % plan.check_every_epochs == 0:
-        return planned
-    if _looked_at_last(rows):
+    if planned > len(rows) or len(rows) >= plan.epochs or looked_at(plan, rows)[-1]:
         return planned
     return len(rows) + 1
 
 
-def _looked_at_last(rows: list[dict[str, str]]) -> bool:
-    """Whether the last epoch was looked at: if not, Ultralytics repeats the scores of the one before."""
-    scores = [[value for key, value in row.items() if key.startswith("metrics/")] for row in rows[-2:]]
-    before = scores[0] if len(scores) > 1 else ["0"] * len(scores[-1])
-    return scores[-1] != before
+def looked_at(plan: TrainerPlan, rows: Sequence[Mapping[str, str]]) -> list[bool]:
+    """Whether each of these rows of results.csv tells of an epoch that looked at val.
+
+    In the others Ultralytics repeats the scores of the row before, or writes 0 where it has none: at the
+    beginning and after every resume.
+    """
+    scores = [[value for name, value in row.items() if name.startswith(OF_VAL)] for row in rows]
+    return [
+        int(row["epoch"]) % plan.check_every_epochs == 0
+        or (values != before and any(float(value) != 0 for value in values))
+        for row, values, before in zip(rows, scores, [[], *scores], strict=False)
+    ]
 
 
 def drawn_size_px(plan: TrainerPlan, seed: int, epoch: int, epochs: int, batch: int) -> int:

@@ -12,11 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from wegewart_training.epoch_plan import epoch_rows, epoch_seconds
+from wegewart_training.epoch_plan import OF_VAL, epoch_rows, epoch_seconds, looked_at
 from wegewart_training.recipe import TrainerPlan
 
 LINES = ("-", "--", "-.", ":")  # colour never speaks alone
-OF_VAL = ("metrics/", "val/")
 
 
 @dataclass(frozen=True)
@@ -36,21 +35,17 @@ class Epoch:
 def epochs_of(run: Path, plan: TrainerPlan) -> list[Epoch]:
     """The finished epochs of a run."""
     rows = epoch_rows(run)
-    before = [{}, *rows]
     return [
-        _epoch(row, earlier, took_s, plan)
-        for row, earlier, took_s in zip(rows, before, epoch_seconds(run), strict=False)
+        _epoch(row, took_s, checked)
+        for row, took_s, checked in zip(rows, epoch_seconds(run), looked_at(plan, rows), strict=True)
     ]
 
 
-def _epoch(row: Mapping[str, str], before: Mapping[str, str], seconds: float, plan: TrainerPlan) -> Epoch:
-    number = int(row["epoch"])
+def _epoch(row: Mapping[str, str], seconds: float, checked: bool) -> Epoch:
     figures = {name: float(value) for name, value in row.items() if name not in {"epoch", "time"}}
-    repeated = all(value == before.get(name, "0") for name, value in row.items() if name.startswith(OF_VAL))
-    checked = number % plan.check_every_epochs == 0 or not repeated  # the last epoch looks in any case
     if not checked:
         figures = {name: value for name, value in figures.items() if not name.startswith(OF_VAL)}
-    return Epoch(number, seconds, checked, figures)
+    return Epoch(int(row["epoch"]), seconds, checked, figures)
 
 
 def write_epochs(run: Path, plan: TrainerPlan) -> None:

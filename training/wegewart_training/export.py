@@ -15,6 +15,7 @@ from wegewart_datasets.settings import DataSettings
 from wegewart_inference.detector import Detector
 from wegewart_inference.frame import ImageU8
 from wegewart_inference.model_bundle import (
+    GRAPH_NAME,
     Bundle,
     HeadKind,
     Role,
@@ -22,6 +23,7 @@ from wegewart_inference.model_bundle import (
     read_bundle,
     write_card,
 )
+from wegewart_training.compose import refuse_other_data
 from wegewart_training.onnx_graph import export_graph
 from wegewart_training.parity import (
     LIMITS,
@@ -104,8 +106,10 @@ def export_into(
 
     Raises:
         RecipeInvalid, CalledWrongly, ModelMismatch: As for `export`.
+        DatasetInvalid: If a data set is no longer what the run was trained with.
     """
     trained = trained_run(run, recipe, unfinished=options.unfinished)
+    refuse_other_data(run / "data", settings)
     sources = validation_sources(recipe, settings)
     heads = [_candidate(trained, head, sources, options) for head in _trained_heads(recipe, options)]
     best = max(heads, key=lambda candidate: candidate.pooled.map50_95 or 0.0)
@@ -135,7 +139,7 @@ def trained_run(run: Path, recipe: Recipe, *, unfinished: bool = False) -> Train
 
     Raises:
         RecipeInvalid: If it is of another recipe.
-        CalledWrongly: If there is none, or it is not finished and need be.
+        CalledWrongly: If there is none, it is not finished and need be, or no epoch has looked at val.
     """
     record = read_record(run)
     if record is None:
@@ -144,7 +148,13 @@ def trained_run(run: Path, recipe: Recipe, *, unfinished: bool = False) -> Train
         raise RecipeInvalid(
             f"{run} is a run of another version of {record.recipe}: give that one with --recipe"
         )
-    return TrainedRun(run, recipe, _finished(record, run, unfinished))
+    trained = TrainedRun(run, recipe, _finished(record, run, unfinished))
+    if not trained.checkpoint.is_file():
+        raise CalledWrongly(
+            f"{trained.checkpoint} is missing: no epoch of {run} has looked at val yet, train on "
+            f"(check_every_epochs = {recipe.trainer.check_every_epochs})"
+        )
+    return trained
 
 
 def _finished(record: RunRecord, run: Path, unfinished: bool) -> RunRecord:
@@ -160,7 +170,7 @@ def _candidate(
 ) -> Candidate:
     """Bundle of one head in the run folder, looked at on every validation source."""
     folder = _empty(run.folder / "export" / head / run.bundle_id("fp32"))
-    graph = folder / "model.onnx"
+    graph = folder / GRAPH_NAME
     image_px = options.image_px or run.recipe.trainer.image_px
     codes = shipped_taxonomy(run.recipe.taxonomy).codes
     metadata = {"bundle": folder.name, "classes": ",".join(codes), "license": LICENCE, "head": head}
@@ -180,7 +190,7 @@ def _in_other_numbers(
 
     card = best.bundle.card
     folder = _empty(best.bundle.folder.parent / run.bundle_id(precision))
-    graph, note = folder / "model.onnx", "float16 weights"
+    graph, note = folder / GRAPH_NAME, "float16 weights"
     if precision == "int8":
         images = examples(train_sources(run.recipe, settings))
         quantise(best.bundle.model_path, graph, list(tensors(images, card)))

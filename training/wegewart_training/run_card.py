@@ -20,6 +20,7 @@ from wegewart_inference.model_bundle import (
     file_sha256,
 )
 from wegewart_training.calibration import fit_temperature, with_temperature
+from wegewart_training.compose import PARTS
 from wegewart_training.epoch_plan import epoch_rows, trained_seconds
 from wegewart_training.evaluate import card_metrics
 from wegewart_training.evaluation import evaluate_images, large_sources
@@ -82,7 +83,7 @@ def first_card(
 
 
 def _training(run: TrainedRun) -> Training:
-    parts = json.loads((run.folder / "data" / "parts.json").read_text(encoding="utf-8"))
+    parts = json.loads((run.folder / "data" / PARTS).read_text(encoding="utf-8"))
     record = run.record
     return Training(
         recipe=record.recipe,

@@ -23,6 +23,7 @@ class RunRecord:
     """Commit of the code, with "+changes" when tracked files differed from it; "" outside a checkout."""
     started_at: str
     device: str
+    """Of the last start; environment.json has that of every start."""
     versions: Mapping[str, str]
     resumed_with: tuple[str, ...] = ()
     """Commit at each resume."""
@@ -95,6 +96,7 @@ def begin(run: Path, recipe_path: Path, recipe_sha256: str, device: str) -> RunR
         commit = git_commit(Path(__file__).parent)
         record = replace(
             record,
+            device=device,
             resumed_with=(*record.resumed_with, commit),
             resumed_after=(*record.resumed_after, len(epoch_clocks_s(run))),
         )

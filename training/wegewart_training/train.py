@@ -1,16 +1,20 @@
 """Train: recipe and data sets in, a run folder with checkpoints out. Called again, it continues."""
 
+import fcntl
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
-from wegewart.errors import RecipeInvalid
+from wegewart.errors import CalledWrongly, RecipeInvalid
 from wegewart_datasets.settings import DataSettings
 from wegewart_inference.model_bundle import Role, read_bundle
-from wegewart_training.compose import compose
+from wegewart_training.compose import compose, refuse_other_data
 from wegewart_training.epoch_plan import drop_rows_after, epoch_rows, planned_epochs_of, trained_seconds
 from wegewart_training.offline import quiet_ultralytics
 from wegewart_training.recipe import Recipe, read_recipe
@@ -42,12 +46,14 @@ def train(
         The run's record; a finished run is not trained again.
     Raises:
         RecipeInvalid: If the recipe has mistakes, or the folder holds a run of another recipe.
-        DatasetInvalid: If a data set is missing or damaged.
+        DatasetInvalid: If a data set is missing or damaged, or not what the run was begun with.
+        CalledWrongly: If there is no such device, or another process trains in this folder.
     """
     recipe = read_recipe(recipe_path)
     # Processes of one training do not share a settings file: each writes its own, then imports Ultralytics.
     room = run / "ultralytics" if workers.first else run / "ultralytics" / f"process-{workers.rank}"
-    with quiet_ultralytics(room, mlflow_uri, run.resolve().name):
+    with _alone(run, workers), quiet_ultralytics(room, mlflow_uri, run.resolve().name):
+        _check_device(device)
         done_by_first(workers, "prepare", lambda: _prepare(recipe, recipe_path, run, settings, device))
         record = read_record(run)
         if record is None:
@@ -62,6 +68,33 @@ def train(
     return record
 
 
+@contextmanager
+def _alone(run: Path, workers: Workers) -> Iterator[None]:
+    """Keep other trainings out of the run folder; the lock ends with its process, whatever ends that."""
+    if not workers.first:
+        yield
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("a") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CalledWrongly(
+                f"another process trains in {run}: wait for its end, stop it, or name a folder with --run"
+            ) from error
+        yield
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    import torch
+
+    there = [str(index) for index in range(torch.cuda.device_count())]
+    if not set(device.split(",")) <= set(there):
+        raise CalledWrongly(f"--device {device}: there is cpu{''.join(f', {index}' for index in there)}")
+
+
 def _prepare(recipe: Recipe, recipe_path: Path, run: Path, settings: DataSettings, device: str) -> None:
     """Lay out record, recipe, environment and data in the run folder."""
     earlier = read_record(run)
@@ -71,6 +104,8 @@ def _prepare(recipe: Recipe, recipe_path: Path, run: Path, settings: DataSetting
     if record.finished_at is None:
         shutil.copyfile(recipe_path, run / "recipe.toml")
         note_environment(run, record)
+        if epoch_rows(run):
+            refuse_other_data(run / "data", settings)
         compose(recipe, settings, run / "data")
         if recipe.from_bundle:
             _write_start(recipe, run / START, settings)
@@ -92,11 +127,27 @@ def _tidy(run: Path) -> None:
     if not last.is_file():
         (run / "results.csv").unlink(missing_ok=True)
         return
+    done = _epochs_in(last)
+    if done > 0:
+        drop_rows_after(run, done)
+
+
+def _epochs_in(checkpoint: Path) -> int:
+    """Epochs after which it was written; 0 once training is over and only the end of the run may be missing.
+
+    Raises:
+        RecipeInvalid: If it cannot be read.
+    """
     from ultralytics.nn.tasks import load_checkpoint
 
-    _, checkpoint = load_checkpoint(str(last))  # type: ignore[no-untyped-call]
-    if checkpoint["epoch"] >= 0:  # -1: training is over, only the end of the run is missing
-        drop_rows_after(run, checkpoint["epoch"] + 1)
+    try:
+        _, content = load_checkpoint(str(checkpoint))  # type: ignore[no-untyped-call]
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise RecipeInvalid(
+            f"{checkpoint} cannot be read, as after a kill while it was written: put a copy in its place, or "
+            f"remove {checkpoint.parent.parent} and begin anew ({error})"
+        ) from error
+    return int(content["epoch"]) + 1
 
 
 def _train_with_ultralytics(recipe: Recipe, run: Path, device: str, workers: Workers) -> None:
@@ -108,7 +159,7 @@ def _train_with_ultralytics(recipe: Recipe, run: Path, device: str, workers: Wor
     overrides = trainer_settings(recipe, run, run / "data" / "data.yaml", device, workers.count)
     if last.is_file():
         done = len(epoch_rows(run))
-        if done >= planned_epochs_of(recipe.trainer, run):
+        if not _epochs_in(last) or done >= planned_epochs_of(recipe.trainer, run):
             done_by_first(workers, "strip", lambda: _strip(run))  # stopped between the last epoch and the end
             return
         overrides |= {"model": str(last), "resume": str(last)}
