@@ -13,20 +13,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from wegewart.errors import CalledWrongly
 from wegewart_inference.detector import Detector
 from wegewart_inference.model_bundle import Bundle, file_sha256
 from wegewart_training.evaluate import scored_codes, scored_thresholds
 from wegewart_training.export import compared_frames
+from wegewart_training.onnx_graph import Float32Array
 from wegewart_training.parity import LIMITS, check_map50, check_parity
 from wegewart_training.score import score
 from wegewart_training.validation import Source, looks_of, pooled
 
 logger = logging.getLogger(__name__)
-Float32Array = npt.NDArray[np.float32]
 Run = Callable[[Float32Array], Float32Array]
 """A graph on another runtime: input tensor to output."""
 

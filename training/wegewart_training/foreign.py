@@ -17,6 +17,7 @@ from wegewart.damage import DEFAULT_TAXONOMY
 from wegewart.errors import CalledWrongly, ModelMismatch
 from wegewart_inference.detector import Detector
 from wegewart_inference.model_bundle import (
+    GRAPH_NAME,
     Bundle,
     BundleCard,
     Head,
@@ -127,8 +128,8 @@ def _with_fixed_shapes(
     model.graph.output[0].type.tensor_type.ClearField("shape")
     for value in answer.shape:
         model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = value
-    onnx.save(model, str(folder / "model.onnx"))
-    return folder / "model.onnx", answer.shape
+    onnx.save(model, str(folder / GRAPH_NAME))
+    return folder / GRAPH_NAME, answer.shape
 
 
 def _card(

@@ -6,7 +6,8 @@ from typing import Any
 
 from wegewart.errors import SettingsInvalid
 from wegewart_inference.model_bundle import Bundle
-from wegewart_training.convert import Built, Compute, Float32Array
+from wegewart_training.convert import Built, Compute
+from wegewart_training.onnx_graph import Float32Array
 
 
 def to_openvino(bundle: Bundle, folder: Path, compute: Compute) -> Built:

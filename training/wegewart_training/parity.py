@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from wegewart.errors import ModelMismatch
 from wegewart_inference.detections import Detections
@@ -23,12 +22,11 @@ from wegewart_inference.postprocess import candidates_of, in_frame, suppressed
 from wegewart_inference.preprocess import Letterbox, input_tensor, letterbox_for
 from wegewart_training.judged import iou_matrix
 from wegewart_training.offline import quiet_ultralytics
+from wegewart_training.onnx_graph import Float32Array
 
 COMPARED_BOXES = 50  # of each frame and side, the surest first
 SAME_BOX_IOU = 0.5
 LARGEST_MAP50_LOSS = 0.01  # of a graph in other numbers than its checkpoint's
-
-Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

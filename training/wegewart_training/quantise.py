@@ -12,8 +12,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import onnx
 
 from wegewart.errors import CalledWrongly
@@ -31,9 +29,10 @@ from onnxruntime.quantization import (
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
+from wegewart_training.onnx_graph import Float32Array
+
 CALIBRATION_LEAST, CALIBRATION_MOST = 16, 100  # below, ranges are chance; above, they hardly move
 
-Float32Array = npt.NDArray[np.float32]
 logger = logging.getLogger(__name__)
 
 

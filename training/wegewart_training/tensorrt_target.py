@@ -10,7 +10,8 @@ from types import ModuleType
 
 from wegewart.errors import CalledWrongly, ModelMismatch, SettingsInvalid
 from wegewart_inference.model_bundle import Bundle
-from wegewart_training.convert import Built, Compute, Float32Array, Run
+from wegewart_training.convert import Built, Compute, Run
+from wegewart_training.onnx_graph import Float32Array
 
 
 def to_tensorrt(bundle: Bundle, folder: Path, compute: Compute) -> Built:
