@@ -146,3 +146,9 @@ def test_compare_without_images_is_called_wrongly(models, capsys):
     bundle = str(models / "sees-0.1.0-fp32")
     assert main(["compare", bundle, bundle]) == 2
     assert "--data" in capsys.readouterr().err
+
+
+def test_what_a_model_was_trained_on_promotes_nothing(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        promote(tmp_path, "sees-0.1.0-fp32", tmp_path, "--split", "train")
+    assert "invalid choice: 'train'" in capsys.readouterr().err

@@ -205,3 +205,8 @@ def test_mined_photographs_do_not_count_as_sound_road_when_thresholds_are_chosen
         "sound-mined train does not count as sound road: the false alarms of teacher-0.1.0-fp32"
         in caplog.text
     )
+
+
+def test_fewer_than_no_photographs_are_refused_before_the_teacher_looks(machine, capsys):
+    assert pseudo_label("--empties", "-1") == 2
+    assert "--empties -1: name a number from 0 on" in capsys.readouterr().err

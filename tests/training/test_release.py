@@ -1,6 +1,7 @@
 """Keys, releases and what they refuse, on tiny real bundles."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,8 @@ from wegewart_training.__main__ import main
 from wegewart_training.signing import KEY_VARIABLE, SigningKey, write_public_key
 
 ANSWER = raw_answer((16, 32, 16, 32, 0, 0, 0, 0.75))
-SCORES = {"few val": {"images": 20, "figures": {"map50": 0.5}}}
+SCORES = {"few test": {"images": 20, "figures": {"map50": 0.5}}}
+ONLY_VAL = {"few val": {"images": 20, "figures": {"map50": 0.5}}}
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ def test_a_release_holds_model_card_scores_data_sheets_sums_and_signature(tmp_pa
     key = SigningKey.load({KEY_VARIABLE: secret}).id
     assert verify(folder, tmp_path / "keys").key == key
     assert key in BundleCard.model_validate_json((folder / "card.json").read_text()).signature
-    assert "few val" in (folder / "evaluation.txt").read_text()
+    assert "few test" in (folder / "evaluation.txt").read_text()
     checked = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder)
     assert checked.returncode == 0
 
@@ -121,9 +123,10 @@ def test_a_release_does_not_change(tmp_path, secret, capsys):
     ("fields", "reason"),
     [
         ({"training": training("0" * 64), "metrics": SCORES}, "no longer what"),
-        ({"training": training("0" * 64)}, "has no scores"),
+        ({"training": training("0" * 64)}, "has no scores on a test part"),
+        ({"training": training(smoke_sha256()), "metrics": ONLY_VAL}, "has no scores on a test part"),
     ],
-    ids=["another-data-sheet", "no-scores"],
+    ids=["another-data-sheet", "no-scores", "scored-where-it-chose"],
 )
 def test_a_bundle_without_true_papers_stays_as_it_was(tmp_path, secret, capsys, fields, reason):
     folder = write_bundle(tmp_path, ANSWER, signed=False, **fields)
@@ -134,6 +137,21 @@ def test_a_bundle_without_true_papers_stays_as_it_was(tmp_path, secret, capsys, 
     assert reason in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["keys", folder.name]
+
+
+def test_a_data_set_without_its_data_sheet_is_named_and_nothing_is_signed(
+    tmp_path, secret, capsys, monkeypatch
+):
+    manifests = tmp_path / "datasets" / "manifests"
+    manifests.mkdir(parents=True)
+    shutil.copy(DataSettings.load({}).manifests / "smoke.toml", manifests)
+    monkeypatch.setenv("WEGEWART_MANIFESTS", str(manifests))
+    folder = write_bundle(tmp_path, ANSWER, signed=False, training=training(smoke_sha256()), metrics=SCORES)
+
+    assert main(["release", str(folder)]) == 1
+
+    assert "smoke.md is missing: wegewart-data datasheet smoke" in capsys.readouterr().err
+    assert not (folder / "signature.json").exists()
 
 
 def test_a_key_whose_public_half_is_not_there_signs_nothing(tmp_path, secret, capsys):
@@ -156,4 +174,13 @@ def test_without_the_variable_nothing_is_signed(tmp_path):
 
 def test_a_key_that_is_never_valid_is_refused(tmp_path):
     with pytest.raises(CalledWrongly, match="valid for some time"):
-        write_public_key(SigningKey.generate(), tmp_path, timedelta(0), "")
+        write_public_key(SigningKey.generate(), tmp_path, timedelta(microseconds=1), "")
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "4000000", "a year"])
+def test_a_validity_that_is_none_is_refused_and_leaves_no_key(tmp_path, capsys, days):
+    with pytest.raises(SystemExit):
+        main(["keygen", "--keys", str(tmp_path), "--valid-days", days])
+
+    assert "is no validity: name days" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -78,6 +78,7 @@ def write_stand_ins(root):
         for number, path in enumerate(sorted((root / "data" / name / "images").rglob("*.jpg"))):
             draw(path, 1000 * (position + 1) + number, damage)
         write_manifest(root / "datasets/manifests", name, splits)
+        (root / f"datasets/datasheets/{name}.md").write_text(f"# {name}, in small\n")
 
 
 def write_repository(root):

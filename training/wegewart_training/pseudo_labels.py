@@ -54,6 +54,10 @@ class Choice:
     """Photographs without a box that are taken at most, drawn by the seed."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.empties < 0:
+            raise CalledWrongly(f"--empties {self.empties}: name a number from 0 on")
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from wegewart.errors import CalledWrongly, DatasetInvalid
@@ -25,7 +26,7 @@ def release(
         report: An HTML report of `evaluate` to put beside the figures.
     Raises:
         CalledWrongly: If it is released already, has no scores, or a release was interrupted here.
-        DatasetInvalid: If a data sheet is not the one that the bundle was trained with.
+        DatasetInvalid: If a manifest is not the one that the bundle was trained with, or has no data sheet.
     """
     if is_signed(folder):
         raise CalledWrongly(f"{folder} is released already: a release does not change, give it a new version")
@@ -56,6 +57,7 @@ def _write_papers(folder: Path, card: BundleCard, settings: DataSettings, report
         return
     sheets = folder / "datasheets"
     sheets.mkdir(exist_ok=True)
+    refuse_without_sheets({part.manifest for part in (*card.training.train, *card.training.val)}, settings)
     for part in {part.manifest: part for part in (*card.training.train, *card.training.val)}.values():
         found = manifest_sha256(part.manifest, settings)
         if found != part.manifest_sha256:
@@ -64,9 +66,23 @@ def _write_papers(folder: Path, card: BundleCard, settings: DataSettings, report
                 f"(SHA-256 {found[:12]}…, not {part.manifest_sha256[:12]}…): restore it for the release"
             )
         shutil.copyfile(settings.manifests / f"{part.manifest}.toml", sheets / f"{part.manifest}.toml")
-        sheet = settings.manifests.parent / "datasheets" / f"{part.manifest}.md"
-        if sheet.is_file():
-            shutil.copyfile(sheet, sheets / sheet.name)
+        shutil.copyfile(_sheet(part.manifest, settings), sheets / f"{part.manifest}.md")
+
+
+def refuse_without_sheets(manifests: Iterable[str], settings: DataSettings) -> None:
+    """Stop if one of these data sets has no data sheet.
+
+    Raises:
+        DatasetInvalid: With the command that writes it.
+    """
+    for name in sorted(set(manifests)):
+        sheet = _sheet(name, settings)
+        if not sheet.is_file():
+            raise DatasetInvalid(f"{sheet} is missing: wegewart-data datasheet {name} --out {sheet}")
+
+
+def _sheet(manifest: str, settings: DataSettings) -> Path:
+    return settings.manifests.parent / "datasheets" / f"{manifest}.md"
 
 
 def _replace(folder: Path, staged: Path) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from wegewart_inference.detector import Detector
     from wegewart_training.signing import SigningKey
 
+LONGEST_DAYS = 36525  # a hundred years
+
 
 def add_release_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add them to wegewart-train."""
@@ -30,7 +32,9 @@ def _add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     keygen.add_argument(
         "--keys", type=Path, default=REPOSITORY / "models" / "keys", help="folder of public keys"
     )
-    keygen.add_argument("--valid-days", type=float, default=365.0, help="from now on (default 365)")
+    keygen.add_argument(
+        "--valid-days", type=_days, default=timedelta(days=365), help="from now on (default 365)"
+    )
     keygen.add_argument("--note", default="", help="who signs what with it")
     keygen.set_defaults(command=_keygen)
 
@@ -73,7 +77,7 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     compare.add_argument("first", type=Path, metavar="A", help="folder of a bundle")
     compare.add_argument("second", type=Path, metavar="B", help="folder of the bundle to hold it against")
     compare.add_argument("--drive", type=Path, action="append", default=[], help="folder with drive.toml")
-    _add_images(compare)
+    _add_images(compare, ("train", "val", "test"))
     compare.set_defaults(command=_compare)
 
 
@@ -86,13 +90,13 @@ def _add_promote(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--models", type=Path, default=REPOSITORY / "models", help="folder with default.toml"
     )
     promote.add_argument("--dry-run", action="store_true", help="say what would happen, change nothing")
-    _add_images(promote)
+    _add_images(promote, ("val", "test"))  # what it was trained on shows no gain
     promote.set_defaults(command=_promote)
 
 
-def _add_images(parser: argparse.ArgumentParser) -> None:
+def _add_images(parser: argparse.ArgumentParser, splits: tuple[str, ...]) -> None:
     parser.add_argument("--data", type=Path, action="append", default=[], help="a data.yaml; may be repeated")
-    parser.add_argument("--split", default="test", help="train, val or test (default)")
+    parser.add_argument("--split", choices=splits, default="test", help="default: test")
     parser.add_argument("--threads", type=int, default=2, help="of ONNX Runtime (default 2)")
 
 
@@ -116,11 +120,23 @@ def _add_registry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         action.add_argument("--registry", required=True, help="a folder, or s3://BUCKET/PREFIX")
 
 
+def _days(text: str) -> timedelta:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= LONGEST_DAYS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no validity: name days above 0, at most {LONGEST_DAYS}"
+        )
+    return timedelta(days=days)
+
+
 def _keygen(arguments: argparse.Namespace) -> int:
     from wegewart_training.signing import SigningKey, write_public_key
 
     key = SigningKey.generate()
-    write_public_key(key, arguments.keys, timedelta(days=arguments.valid_days), arguments.note)
+    write_public_key(key, arguments.keys, arguments.valid_days, arguments.note)
     print(key.secret())
     return 0
 
@@ -134,9 +150,21 @@ def _release(arguments: argparse.Namespace) -> int:
     if read_record(arguments.place) is not None:
         return _release_run(arguments, key)
     folder = arguments.place.resolve()
+    _refuse_without_test_scores(folder)
     release(folder, key, DataSettings.load(), arguments.keys or folder.parent / "keys", arguments.report)
     print(f"{arguments.place}: signed by {key.id}")
     return 0
+
+
+def _refuse_without_test_scores(folder: Path) -> None:
+    """Export scores a bundle on what chose its thresholds; a release tells how it does elsewhere."""
+    from wegewart_inference.model_bundle import read_bundle
+
+    card = read_bundle(folder, allow_unsigned=True).card
+    if card.training is not None and not any(name.endswith(" test") for name in card.metrics):
+        raise CalledWrongly(
+            f"{folder} has no scores on a test part: run wegewart-train evaluate --bundle … --record first"
+        )
 
 
 def _release_run(arguments: argparse.Namespace, key: "SigningKey") -> int:

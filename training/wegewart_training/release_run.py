@@ -17,7 +17,7 @@ from wegewart_training.evaluate import card_metrics, record_scores
 from wegewart_training.evaluation import Evaluation
 from wegewart_training.export import ExportOptions, export_into, trained_run
 from wegewart_training.recipe import Recipe
-from wegewart_training.release import release
+from wegewart_training.release import refuse_without_sheets, release
 from wegewart_training.report import write_report
 from wegewart_training.signing import SigningKey, check_public_half
 from wegewart_training.sources import evaluation_of
@@ -53,9 +53,11 @@ def release_run(
     The full report with pictures stays in the run's folder `release`; the one in a bundle shows no street.
     Raises:
         CalledWrongly: If a bundle or the weights exist already, or the key's public half is not in `keys`.
+        DatasetInvalid: If a data set has no data sheet, or is no longer what the run was trained with.
         ModelMismatch: If a graph does not see what the checkpoint sees; then nothing is released.
     """
     check_public_half(key, keys)
+    refuse_without_sheets((part.manifest for part in (*recipe.train, *recipe.val)), settings)
     trained = trained_run(run, recipe, unfinished=plan.options.unfinished)
     targets = [models / trained.bundle_id(precision) for precision in plan.options.precisions]
     weights = None if plan.weights is None else plan.weights / f"{recipe.name}-{recipe.version}.pt"
@@ -70,7 +72,7 @@ def release_run(
         for bundle in bundles:
             _complete(bundle.folder, run / "release", keys, key, settings, plan)
         if weights is not None:
-            (making / weights.name).replace(weights)
+            _put(making / weights.name, weights)
         for target in targets:
             (making / target.name).rename(target)
     finally:
@@ -84,6 +86,13 @@ def _refuse_existing(paths: Sequence[Path]) -> None:
             raise CalledWrongly(f"{path} exists: a release does not change, give the recipe a new version")
         if not path.parent.is_dir():
             raise CalledWrongly(f"{path.parent} is no folder: make it first")
+
+
+def _put(file: Path, target: Path) -> None:
+    """Move a file, perhaps to another file system, and never leave half of it under its name."""
+    begun = target.with_name(f".{target.name}.begun")
+    shutil.copyfile(file, begun)
+    begun.replace(target)
 
 
 def _add_weights(checkpoint: Path, target: Path, bundles: Sequence[Bundle]) -> None:
