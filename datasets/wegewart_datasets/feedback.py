@@ -99,7 +99,7 @@ def take_feedback(job: FeedbackJob) -> FeedbackResult:
         raise DatasetInvalid(f"{job.evidence} is no folder: name the one that holds the evidence pictures")
     read = read_feedback(job.file)
     faulty = {fault.picture_sha256 for fault in read.faulty if fault.picture_sha256 is not None}
-    pictures = [_with_classes(picture, job) for picture in decide(read.decisions, faulty)]
+    pictures = [_with_classes(picture, job) for picture in decide(read.decisions, faulty, read.barred)]
     _claim(job)
     done = _done(job.out / JOURNAL)
     with (job.out / JOURNAL).open("a", encoding="utf-8") as journal:

@@ -97,10 +97,18 @@ def _is_clear_damage(box: PictureBox) -> bool:
     return box.finding.state is State.DAMAGE and box.visible >= LEAST_VISIBLE and wide
 
 
-def decide(decisions: Sequence[Feedback], faulty_pictures: Collection[str] = ()) -> list[Picture]:
+def decide(
+    decisions: Sequence[Feedback],
+    faulty_pictures: Collection[str] = (),
+    barred_frames: Collection[FrameKey] = (),
+) -> list[Picture]:
     """What is in each picture, in the order in which the pictures first appear.
 
     Unknown classes are not judged here: that needs a taxonomy.
+
+    Args:
+        faulty_pictures: Those of which a line cannot be used.
+        barred_frames: Those that must not be learned from, besides what the decisions themselves bar.
     """
     by_frame: dict[FrameKey, list[Feedback]] = defaultdict(list)
     by_picture: dict[str, list[Feedback]] = defaultdict(list)
@@ -108,7 +116,7 @@ def decide(decisions: Sequence[Feedback], faulty_pictures: Collection[str] = ())
         by_frame[frame_of(decision)].append(decision)
         by_picture[decision.picture_sha256].append(decision)
     findings = {frame: _settled(of_frame) for frame, of_frame in by_frame.items()}
-    barred = {frame_of(decision) for decision in decisions if not decision.training_allowed}
+    barred = {frame_of(one) for one in decisions if not one.training_allowed}.union(barred_frames)
     return [_picture(of_picture, findings, faulty_pictures, barred) for of_picture in by_picture.values()]
 
 

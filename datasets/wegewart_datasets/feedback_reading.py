@@ -1,7 +1,7 @@
 """Reads feedback lines, and keeps those that count: each decision once, without what was taken back."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from wegewart.errors import DatasetInvalid
 from wegewart.feedback import Feedback, Verdict
+from wegewart_datasets.feedback_deciding import FrameKey, frame_of
 
 PROBLEMS_TOLD = 3  # of one line
 
@@ -33,6 +34,17 @@ class ReadFeedback:
     """Lines that came again, word for word."""
     taken_back: int
     """Decisions that a later one supersedes, and withdrawals themselves."""
+    barred: frozenset[FrameKey]
+    """Frames that a line bars from training, whether that line counts or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a line says of its picture, as far as it can be read: from which frame, whether models may learn."""
+
+    picture_sha256: str | None
+    frame: FrameKey | None
+    training_allowed: bool
 
 
 def read_feedback(path: Path) -> ReadFeedback:
@@ -44,13 +56,17 @@ def read_feedback(path: Path) -> ReadFeedback:
     faulty: list[FaultyLine] = []
     found: dict[UUID, tuple[int, Feedback]] = {}
     at_odds: set[UUID] = set()
+    cuts: set[_Cut] = set()
     repeated = 0
     for number, line in _lines(path):
         try:
             decision = Feedback.model_validate_json(line)
         except ValidationError as error:
-            faulty.append(FaultyLine(number, _told(error), _picture_of(line)))
+            cut = _cut_in(line)
+            cuts.add(cut)
+            faulty.append(FaultyLine(number, _told(error), cut.picture_sha256))
             continue
+        cuts.add(_Cut(decision.picture_sha256, frame_of(decision), decision.training_allowed))
         _, known = found.setdefault(decision.id, (number, decision))
         if known is not decision and known == decision:
             repeated += 1
@@ -62,7 +78,17 @@ def read_feedback(path: Path) -> ReadFeedback:
         faulty.append(_fault(number, decision, f"decision {one} comes again with other content: none counts"))
     if not found and not faulty:
         raise DatasetInvalid(f"{path} holds no line of feedback: export it from the office again")
-    return _without_taken_back(found, faulty, repeated)
+    return _without_taken_back(found, faulty, repeated, _barred(cuts))
+
+
+def _barred(cuts: Collection[_Cut]) -> frozenset[FrameKey]:
+    """Frames of which a picture is barred; a line without a frame bars those that other lines name."""
+    pictures = {cut.picture_sha256 for cut in cuts if not cut.training_allowed} - {None}
+    return frozenset(
+        cut.frame
+        for cut in cuts
+        if cut.frame is not None and (cut.picture_sha256 in pictures or not cut.training_allowed)
+    )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -77,13 +103,21 @@ def _fault(number: int, decision: Feedback, reason: str) -> FaultyLine:
     return FaultyLine(number, reason, decision.picture_sha256)
 
 
-def _picture_of(line: str) -> str | None:
-    """Picture that a faulty line names: what was decided about it is not wholly known."""
+def _cut_in(line: str) -> _Cut:
+    """What a faulty line names. Unless it says that training is allowed, it is not."""
     try:
-        named = json.loads(line)["evidence"]["sha256"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return named if isinstance(named, str) else None
+        said = json.loads(line)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        return _Cut(None, None, training_allowed=True)  # it names no picture that it could bar
+    evidence = said.get("evidence")
+    picture = evidence.get("sha256") if isinstance(evidence, dict) else None
+    try:
+        frame = (UUID(said["drive_id"]), str(said["camera_id"]), int(said["sequence"]))
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        frame = None
+    return _Cut(picture if isinstance(picture, str) else None, frame, said.get("training_allowed") is True)
 
 
 def _told(error: ValidationError) -> str:
@@ -96,7 +130,10 @@ def _told(error: ValidationError) -> str:
 
 
 def _without_taken_back(
-    found: Mapping[UUID, tuple[int, Feedback]], faulty: list[FaultyLine], repeated: int
+    found: Mapping[UUID, tuple[int, Feedback]],
+    faulty: list[FaultyLine],
+    repeated: int,
+    barred: frozenset[FrameKey],
 ) -> ReadFeedback:
     gone: set[UUID] = set()
     for number, decision in found.values():
@@ -117,4 +154,4 @@ def _without_taken_back(
     )
     wrong = {fault.line for fault in faulty}
     taken_back = sum(number not in wrong for number, _ in found.values()) - len(counting)
-    return ReadFeedback(counting, tuple(sorted(faulty, key=lambda f: f.line)), repeated, taken_back)
+    return ReadFeedback(counting, tuple(sorted(faulty, key=lambda f: f.line)), repeated, taken_back, barred)

@@ -194,6 +194,50 @@ def test_nothing_of_a_picture_that_is_barred_from_training_is_copied(office):
     assert reasons(out)[f"picture {office.picture('p')}"] == "training is not allowed"
 
 
+def taken_back(office):
+    office.says("w", "p", "withdrawn", supersedes=named("a"), training_allowed=False, sequence=7)
+
+
+def of_another_version(office):
+    line = office.says("later", "p", "confirmed", training_allowed=False, sequence=7)
+    office.lines[-1] = json.dumps(line | {"schema_version": 2})
+
+
+def without_a_frame(office):
+    line = office.says("later", "p", "confirmed", training_allowed=False)
+    del line["sequence"]
+    office.lines[-1] = json.dumps(line)
+
+
+def without_a_word_on_it(office):
+    line = office.says("later", "p", "confirmed", sequence=7)
+    del line["training_allowed"]
+    office.lines[-1] = json.dumps(line)
+
+
+def said_twice(office):
+    office.says("later", "p", "confirmed", training_allowed=False, sequence=7)
+    office.says("later", "p", "rejected", rejection="no_damage", sequence=7)
+
+
+@pytest.mark.parametrize(
+    "bar", [taken_back, of_another_version, without_a_frame, without_a_word_on_it, said_twice]
+)
+def test_a_line_that_does_not_count_bars_every_cut_of_its_frame_all_the_same(bar, office):
+    office.says("a", "p", "confirmed", sequence=7)
+    office.says("b", "p", "confirmed", sequence=7)
+    office.says("c", "other cut", "confirmed", sequence=7)
+    office.says("d", "other frame", "confirmed", sequence=8)
+    bar(office)
+
+    _, out = run(office)
+
+    assert list(images(out)) == [office.picture("other frame")[:12]]
+    assert not (out / "to-decide").exists()
+    for name in ("p", "other cut"):
+        assert reasons(out)[f"picture {office.picture(name)}"] == "training is not allowed"
+
+
 def test_what_is_kept_for_scoring_is_refused_by_list_by_drive_and_by_likeness(office, capsys):
     for name in ("good", "listed", "tested", "alike"):
         office.says(name, name, "confirmed")
