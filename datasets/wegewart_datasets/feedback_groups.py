@@ -1,9 +1,11 @@
 """Groups of pictures that must stay in one split: one drive, one damage on the street, one place."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from wegewart.feedback import Feedback
+from wegewart_datasets.feedback_deciding import FrameKey, frame_of
 
 
 class GroupBy(StrEnum):
@@ -34,7 +36,7 @@ def groups_of_pictures(pictures: Sequence[Sequence[Feedback]], by: GroupBy) -> l
         case GroupBy.DRIVE:
             return [drive_of(decisions) for decisions in pictures]
         case GroupBy.PLACE:
-            return _joined([_places(decisions) or [drive_of(decisions)] for decisions in pictures])
+            return _joined(list(_places_or_drives(pictures)))
         case GroupBy.BOTH:
             return _joined([[drive_of(decisions), *_places(decisions)] for decisions in pictures])
 
@@ -43,6 +45,15 @@ def _places(decisions: Sequence[Feedback]) -> list[str]:
     """Everything that says where it is: several pictures of one damage may lie in two cells."""
     named = {f"place-{one.place}" for one in decisions if one.place is not None}
     return sorted(named | {f"defect-{one.defect_id}" for one in decisions if one.defect_id is not None})
+
+
+def _places_or_drives(pictures: Sequence[Sequence[Feedback]]) -> Iterator[list[str]]:
+    """Places of each picture and of the other cuts of its frame, which may overlap; else its drive."""
+    of_frame: dict[FrameKey, set[str]] = defaultdict(set)
+    for decisions in pictures:
+        of_frame[frame_of(decisions[0])].update(_places(decisions))
+    for decisions in pictures:
+        yield sorted(of_frame[frame_of(decisions[0])]) or [drive_of(decisions)]
 
 
 def _joined(keys: Sequence[Sequence[str]]) -> list[str]:

@@ -200,3 +200,14 @@ def test_drives_and_places_hold_pictures_together(office):
     assert place[1] == place[2]
     assert len(set(place)) == 4
     assert drive == [f"drive-{one}" for one in (a, a, b, c, c)]
+
+
+def test_cuts_of_one_frame_are_one_group_whatever_place_they_name(office):
+    office.says("1", "p1", "confirmed", sequence=7, place="8a1f8d")
+    office.says("2", "p2", "confirmed", sequence=7, place="8a1f8e")
+    office.says("3", "p3", "confirmed", sequence=7)
+    office.says("4", "p4", "confirmed", sequence=8)
+
+    place = grouped(office, GroupBy.PLACE)
+
+    assert place == ["place-8a1f8d"] * 3 + [f"drive-{named('drive a')}"]
