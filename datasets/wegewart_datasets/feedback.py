@@ -144,7 +144,10 @@ def _claim(job: FeedbackJob) -> None:
 
 
 def _done(journal: Path) -> dict[str, Outcome]:
-    """What a killed run had done, by picture; a line torn by the kill is cut off."""
+    """What a killed run had done, by picture; a line torn by the kill is cut off.
+
+    A faulty picture is not done: its file may be there by now.
+    """
     if not journal.is_file():
         return {}
     content = journal.read_bytes()
@@ -152,7 +155,7 @@ def _done(journal: Path) -> dict[str, Outcome]:
     if len(whole) < len(content):
         journal.write_bytes(whole)
     rows = map(json.loads, whole.splitlines())
-    return {row["sha256"]: Outcome(row["image"], tuple(row["reasons"]), row["faulty"]) for row in rows}
+    return {row["sha256"]: Outcome(row["image"], tuple(row["reasons"])) for row in rows if not row["faulty"]}
 
 
 def _take(job: FeedbackJob, picture: Picture) -> Outcome:

@@ -194,6 +194,19 @@ def test_nothing_of_a_picture_that_is_barred_from_training_is_copied(office):
     assert reasons(out)[f"picture {office.picture('p')}"] == "training is not allowed"
 
 
+def test_a_picture_that_comes_later_is_taken_when_the_command_is_repeated(office):
+    office.says("a", "p", "confirmed")
+    away = office.path("p").rename(office.root / "not yet synced")
+
+    assert run(office)[0] == 1
+    away.rename(office.path("p"))
+    code, out = run(office)
+
+    assert code == 0
+    assert list(images(out)) == [office.picture("p")[:12]]
+    assert reasons(out) == {}
+
+
 def taken_back(office):
     office.says("w", "p", "withdrawn", supersedes=named("a"), training_allowed=False, sequence=7)
 
