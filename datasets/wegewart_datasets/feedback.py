@@ -34,7 +34,8 @@ SUFFIXES = {"image/jpeg": ".jpg", "image/webp": ".webp"}
 class FeedbackJob:
     """One run: which lines and pictures become which data set."""
 
-    file: Path
+    files: Sequence[Path]
+    """One history: a line may take back a decision of any of them."""
     evidence: Path
     out: Path
     mapping: ClassMapping
@@ -50,7 +51,7 @@ class FeedbackJob:
         for content in sorted(self.reserved.contents):
             kept.update(content)
         words = (
-            hashlib.sha256(self.file.read_bytes()).hexdigest(),
+            *(hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files),
             self.mapping.model_dump_json(),
             *(self.split, self.group_by, str(self.take_unchecked)),
             *(kept.hexdigest(), *sorted(self.reserved.names)),
@@ -93,11 +94,11 @@ def take_feedback(job: FeedbackJob) -> FeedbackResult:
     """Write the pictures and labels of a data set, going on where a killed run stopped.
 
     Raises:
-        DatasetInvalid: If the file cannot be read, or the folder holds something else.
+        DatasetInvalid: If a file cannot be read, or the folder holds something else.
     """
     if not job.evidence.is_dir():
         raise DatasetInvalid(f"{job.evidence} is no folder: name the one that holds the evidence pictures")
-    read = read_feedback(job.file)
+    read = read_feedback(job.files)
     faulty = {fault.picture_sha256 for fault in read.faulty if fault.picture_sha256 is not None}
     pictures = [_with_classes(picture, job) for picture in decide(read.decisions, faulty, read.barred)]
     _claim(job)

@@ -19,9 +19,11 @@ COLLAPSED = 0.5  # share of the pictures in one group above which no fair split 
 
 
 def add_feedback_command(commands: Commands) -> None:
-    """`feedback FILE --evidence DIR --out DIR`."""
+    """`feedback FILE... --evidence DIR --out DIR`."""
     parser = commands.add_parser("feedback", help="make a data set of what people in the office decided")
-    parser.add_argument("file", type=Path, help="JSONL file, see docs/feedback.md")
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="JSONL files, one history: see docs/feedback.md"
+    )
     parser.add_argument("--evidence", type=Path, required=True, help="folder of the evidence pictures")
     parser.add_argument("--out", type=Path, required=True, help="new folder; its name names the data set")
     parser.add_argument("--mapping", help=f"TOML file, or one of: {shipped_mappings()}")
@@ -54,7 +56,7 @@ def _feedback(arguments: argparse.Namespace, settings: DataSettings) -> int:
     with LookBook(settings.work) as book:
         reserved = reserved_for_scoring(settings, book, arguments.reserved, arguments.tests)
     job = FeedbackJob(
-        file=arguments.file,
+        files=arguments.files,
         evidence=arguments.evidence,
         out=arguments.out,
         mapping=read_mapping(arguments.mapping),
@@ -99,9 +101,14 @@ def _print_faults(result: FeedbackResult, report: FeedbackReport) -> None:
         print(f"wegewart-data: {text}", file=sys.stderr)
 
     for fault in result.read.faulty[:NAMED]:
-        say(f"line {fault.line}: {fault.reason}")
+        say(f"{fault.at}: {fault.reason}")
     if report.faulty_lines > NAMED:
         say(f"and {report.faulty_lines - NAMED} more lines, see extra/left_out.csv")
+    if report.without_target:
+        say(
+            f"{report.without_target} decisions take back others of which no line here can be used: give the "
+            "earlier files as well (extra/left_out.csv)"
+        )
     faulty = [one for one in result.taken if one.outcome.faulty]
     for one in faulty[:NAMED]:
         say(f"picture {one.picture.sha256[:12]}…: {one.outcome.reasons[0]}")

@@ -1,9 +1,10 @@
 """Reads feedback lines, and keeps those that count: each decision once, without what was taken back."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -15,18 +16,30 @@ from wegewart_datasets.feedback_deciding import FrameKey, frame_of
 PROBLEMS_TOLD = 3  # of one line
 
 
+class LineAt(NamedTuple):
+    """Where a line stands; sorts in the order in which the files were given, counted by `file_number`."""
+
+    file_number: int
+    file: Path
+    line: int
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.file} line {self.line}"
+
+
 @dataclass(frozen=True)
 class FaultyLine:
     """A line that cannot be used, and why; with the picture it is about, as far as that can be read."""
 
-    line: int
+    at: LineAt
     reason: str
     picture_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class ReadFeedback:
-    """Decisions that count, in the order of the file, and what became of the other lines."""
+    """Decisions that count, in the order of the lines, and what became of the other lines."""
 
     decisions: tuple[Feedback, ...]
     faulty: tuple[FaultyLine, ...]
@@ -34,50 +47,53 @@ class ReadFeedback:
     """Lines that came again, word for word."""
     taken_back: int
     """Decisions that a later one supersedes, and withdrawals themselves."""
+    without_target: tuple[Feedback, ...]
+    """Those that take back a decision of which no line can be used: perhaps its file was not given."""
     barred: frozenset[FrameKey]
     """Frames that a line bars from training, whether that line counts or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """What a line says of its picture, as far as it can be read: from which frame, whether models may learn."""
+    """What a line says of its picture, as far as it can be read: its frame, and whether models may learn."""
 
     picture_sha256: str | None
     frame: FrameKey | None
     training_allowed: bool
 
 
-def read_feedback(path: Path) -> ReadFeedback:
-    """Decisions of a JSONL file; faulty lines are told, not fatal.
+def read_feedback(paths: Sequence[Path]) -> ReadFeedback:
+    """Decisions of JSONL files, which are one history; faulty lines are told, not fatal.
 
     Raises:
-        DatasetInvalid: If the file cannot be read, or holds no line at all.
+        DatasetInvalid: If a file cannot be read, or none holds a line.
     """
     faulty: list[FaultyLine] = []
-    found: dict[UUID, tuple[int, Feedback]] = {}
+    found: dict[UUID, tuple[LineAt, Feedback]] = {}
     at_odds: set[UUID] = set()
     cuts: set[_Cut] = set()
     repeated = 0
-    for number, line in _lines(path):
+    for at, line in _lines(paths):
         try:
             decision = Feedback.model_validate_json(line)
         except ValidationError as error:
             cut = _cut_in(line)
             cuts.add(cut)
-            faulty.append(FaultyLine(number, _told(error), cut.picture_sha256))
+            faulty.append(FaultyLine(at, _told(error), cut.picture_sha256))
             continue
         cuts.add(_Cut(decision.picture_sha256, frame_of(decision), decision.training_allowed))
-        _, known = found.setdefault(decision.id, (number, decision))
+        _, known = found.setdefault(decision.id, (at, decision))
         if known is not decision and known == decision:
             repeated += 1
         elif known is not decision:
             at_odds.add(decision.id)
-            faulty.append(_fault(number, decision, f"decision {decision.id} came before with other content"))
+            faulty.append(_fault(at, decision, f"decision {decision.id} came before with other content"))
     for one in at_odds:
-        number, decision = found.pop(one)
-        faulty.append(_fault(number, decision, f"decision {one} comes again with other content: none counts"))
+        at, decision = found.pop(one)
+        faulty.append(_fault(at, decision, f"decision {one} comes again with other content: none counts"))
     if not found and not faulty:
-        raise DatasetInvalid(f"{path} holds no line of feedback: export it from the office again")
+        names = ", ".join(map(str, paths))
+        raise DatasetInvalid(f"no line of feedback in {names}: export it from the office again")
     return _without_taken_back(found, faulty, repeated, _barred(cuts))
 
 
@@ -91,16 +107,19 @@ def _barred(cuts: Collection[_Cut]) -> frozenset[FrameKey]:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            yield from ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetInvalid(f"{path} cannot be read: {error}; name a JSONL file in UTF-8") from error
+def _lines(paths: Sequence[Path]) -> Iterator[tuple[LineAt, str]]:
+    for file_number, path in enumerate(paths):
+        try:
+            with path.open(encoding="utf-8-sig") as lines:
+                for number, line in enumerate(lines, start=1):
+                    if line.strip():
+                        yield LineAt(file_number, path, number), line
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetInvalid(f"{path} cannot be read: {error}; name a JSONL file in UTF-8") from error
 
 
-def _fault(number: int, decision: Feedback, reason: str) -> FaultyLine:
-    return FaultyLine(number, reason, decision.picture_sha256)
+def _fault(at: LineAt, decision: Feedback, reason: str) -> FaultyLine:
+    return FaultyLine(at, reason, decision.picture_sha256)
 
 
 def _cut_in(line: str) -> _Cut:
@@ -130,28 +149,26 @@ def _told(error: ValidationError) -> str:
 
 
 def _without_taken_back(
-    found: Mapping[UUID, tuple[int, Feedback]],
+    found: Mapping[UUID, tuple[LineAt, Feedback]],
     faulty: list[FaultyLine],
     repeated: int,
     barred: frozenset[FrameKey],
 ) -> ReadFeedback:
     gone: set[UUID] = set()
-    for number, decision in found.values():
-        if decision.supersedes is None:
+    for at, decision in found.values():
+        if decision.supersedes is None or decision.supersedes not in found:
             continue
-        _, earlier = found.get(decision.supersedes, (0, None))
-        if earlier is not None and earlier.picture_sha256 != decision.picture_sha256:
-            faulty.append(
-                _fault(number, decision, f"takes back {earlier.id}, which is about another picture")
-            )
+        _, earlier = found[decision.supersedes]
+        if earlier.picture_sha256 != decision.picture_sha256:
+            faulty.append(_fault(at, decision, f"takes back {earlier.id}, which is about another picture"))
             gone.add(decision.id)
-        elif earlier is not None:
+        else:
             gone.add(earlier.id)
-    counting = tuple(
-        decision
-        for _, decision in found.values()
-        if decision.id not in gone and decision.verdict is not Verdict.WITHDRAWN
-    )
-    wrong = {fault.line for fault in faulty}
-    taken_back = sum(number not in wrong for number, _ in found.values()) - len(counting)
-    return ReadFeedback(counting, tuple(sorted(faulty, key=lambda f: f.line)), repeated, taken_back, barred)
+    left = [decision for _, decision in found.values() if decision.id not in gone]
+    counting = tuple(one for one in left if one.verdict is not Verdict.WITHDRAWN)
+    without_target = tuple(one for one in left if one.supersedes is not None and one.supersedes not in found)
+    wrong = {fault.at for fault in faulty}
+    idle = sum(one.verdict is Verdict.WITHDRAWN for one in without_target)
+    taken_back = sum(at not in wrong for at, _ in found.values()) - len(counting) - idle
+    in_order = tuple(sorted(faulty, key=lambda fault: fault.at))
+    return ReadFeedback(counting, in_order, repeated, taken_back, without_target, barred)

@@ -50,6 +50,7 @@ class FeedbackReport:
     decisions: int = 0
     repeated_lines: int = 0
     taken_back: int = 0
+    without_target: int = 0
     faulty_lines: int = 0
     images: int = 0
     images_by_kind: Counter[str] = field(default_factory=Counter)
@@ -188,7 +189,10 @@ def _conflicts(result: FeedbackResult) -> Iterator[Sequence[object]]:
 
 
 def _left_out(result: FeedbackResult) -> Iterator[Sequence[object]]:
-    yield from ((f"line {fault.line}", fault.reason) for fault in result.read.faulty)
+    yield from ((str(fault.at), fault.reason) for fault in result.read.faulty)
+    for decision in result.read.without_target:
+        reason = f"takes back {decision.supersedes}, of which no line here can be used"
+        yield f"decision {decision.id}", reason
     for one in result.taken:
         yield from ((f"picture {one.picture.sha256}", reason) for reason in one.outcome.reasons)
 
@@ -230,7 +234,12 @@ def _as_task(taken: Taken, folder: Path) -> tuple[LabelledImage, int, int]:
 def _report(job: FeedbackJob, result: FeedbackResult, groups: Sequence[str]) -> FeedbackReport:
     read, samples = result.read, result.samples
     report = FeedbackReport(
-        len(read.decisions), read.repeated, read.taken_back, len(read.faulty), len(samples)
+        decisions=len(read.decisions),
+        repeated_lines=read.repeated,
+        taken_back=read.taken_back,
+        without_target=len(read.without_target),
+        faulty_lines=len(read.faulty),
+        images=len(samples),
     )
     for one in samples:
         report.images_by_kind[kind_of(one, job)] += 1

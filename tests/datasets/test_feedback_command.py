@@ -26,10 +26,11 @@ def office(tmp_path, monkeypatch):
     return Office(tmp_path)
 
 
-def run(office, *options, out="out"):
+def run(office, *options, out="out", earlier=()):
     office.write()
     folder = office.root / "data" / out
-    command = ["feedback", str(office.file), "--evidence", str(office.evidence), "--out", str(folder)]
+    files = [str(file) for file in (*earlier, office.file)]
+    command = ["feedback", *files, "--evidence", str(office.evidence), "--out", str(folder)]
     return main([*command, *options]), folder
 
 
@@ -313,6 +314,27 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_as_if_never_killed(office, m
         for folder in (office.root / "data/killed", whole)
     )
     assert first == second
+
+
+def test_two_files_are_one_history_and_one_alone_says_what_it_lacks(office, capsys):
+    office.says("a", "p", "confirmed")
+    office.write()
+    may = office.file.rename(office.root / "may.jsonl")
+    office.lines.clear()
+    office.says("b", "p", "withdrawn", supersedes=named("a"))
+    office.says("c", "q", "confirmed")
+
+    _, alone = run(office, out="alone")
+
+    assert "1 decisions take back others of which no line here can be used" in capsys.readouterr().err
+    said = f"takes back {named('a')}, of which no line here can be used"
+    assert reasons(alone) == {f"decision {named('b')}": said}
+    assert json.loads((alone / "extra/feedback.json").read_text())["without_target"] == 1
+
+    _, both = run(office, out="both", earlier=[may])
+
+    assert list(images(both)) == [office.picture("q")[:12]]
+    assert reasons(both) == {}
 
 
 def test_a_folder_of_other_feedback_is_refused(office, capsys):

@@ -16,7 +16,7 @@ def office(tmp_path):
 
 def read(office):
     office.write()
-    return read_feedback(office.file)
+    return read_feedback([office.file])
 
 
 def test_a_line_that_comes_again_counts_once(office):
@@ -36,7 +36,7 @@ def test_a_decision_that_comes_again_with_other_content_counts_never(office):
     found = read(office)
 
     assert [str(decision.id) for decision in found.decisions] == [named("b")]
-    assert [fault.line for fault in found.faulty] == [1, 2]
+    assert [fault.at.line for fault in found.faulty] == [1, 2]
     assert {fault.picture_sha256 for fault in found.faulty} == {office.picture("p")}
 
 
@@ -49,7 +49,27 @@ def test_a_later_decision_takes_an_earlier_one_back_and_a_withdrawal_leaves_noth
     found = read(office)
 
     assert [str(decision.id) for decision in found.decisions] == [named("b")]
-    assert (found.taken_back, found.faulty) == (3, ())
+    assert (found.taken_back, found.without_target, found.faulty) == (3, (), ())
+
+
+def test_a_line_takes_back_a_decision_of_another_file(office):
+    may = office.file.with_name("may.jsonl")
+    office.says("a", "p", "confirmed")
+    office.says("b", "q", "confirmed")
+    may.write_text("\n".join(office.lines))
+    office.lines.clear()
+    office.says("c", "p", "rejected", rejection="no_damage", supersedes=named("a"))
+    office.says("d", "q", "withdrawn", supersedes=named("b"))
+    office.lines.append("{")
+    office.write()
+
+    together, alone = read_feedback([may, office.file]), read_feedback([office.file])
+
+    assert [str(decision.id) for decision in together.decisions] == [named("c")]
+    assert (together.taken_back, together.without_target) == (3, ())
+    assert [str(decision.id) for decision in alone.without_target] == [named("c"), named("d")]
+    assert alone.taken_back == 0
+    assert [str(fault.at) for fault in together.faulty] == [f"{office.file} line 3"]
 
 
 def test_nobody_takes_back_a_decision_about_another_picture(office):
@@ -59,7 +79,7 @@ def test_nobody_takes_back_a_decision_about_another_picture(office):
     found = read(office)
 
     assert [str(decision.id) for decision in found.decisions] == [named("a")]
-    assert [(fault.line, fault.picture_sha256) for fault in found.faulty] == [(2, office.picture("q"))]
+    assert [(fault.at.line, fault.picture_sha256) for fault in found.faulty] == [(2, office.picture("q"))]
     assert found.taken_back == 0
 
 
@@ -72,7 +92,7 @@ def test_faulty_lines_are_told_with_their_number_and_picture_and_the_others_coun
     found = read(office)
 
     assert len(found.decisions) == 1
-    assert [(fault.line, fault.picture_sha256) for fault in found.faulty] == [
+    assert [(fault.at.line, fault.picture_sha256) for fault in found.faulty] == [
         (2, None),
         (3, office.picture("q")),
     ]
@@ -87,4 +107,4 @@ def test_a_file_without_a_line_says_what_to_do(content, tmp_path):
         path.write_bytes(content)
 
     with pytest.raises(DatasetInvalid, match=r"export it|JSONL"):
-        read_feedback(path)
+        read_feedback([path])
