@@ -1,12 +1,14 @@
 """Audit of data sets, alone or together: broken images, bad boxes, near-duplicates, leaks between splits.
 
 A leak is what makes a score too good: the same file, nearly the same picture, or the same place (group) in
-two splits, or an image in training that the data set reserves for scoring. Leaks are looked for across all
-audited data sets at once. The perceptual hash finds copies and neighbouring frames; it does not find the same
-place from elsewhere, which only groups can tell.
+two splits, or an image in training that the data set reserves for scoring. Pictures and reserved images are
+compared across all audited data sets at once, groups within one; across two only those that feedback names
+after a drive, a damage or a place: other names need not mean the same in both. The perceptual hash finds
+copies and neighbouring frames; it does not find the same place from elsewhere, which only groups can tell.
 """
 
 import csv
+import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -28,6 +30,8 @@ OUTSIDE_PX = 1.0  # more is no rounding
 SMALL_PX, LARGE_PX = 32.0, 96.0  # side of a square of equal area, as COCO divides sizes
 TOLD_PER_IMAGE = 3
 TRAINED_ON = ("train", "val")
+NAMED_BY_ID = re.compile(r"(drive|defect)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NAMED_BY_OFFICE = "place-"  # another office may call another place so
 
 
 class Level(StrEnum):
@@ -98,6 +102,8 @@ class Audit:
 class _Memory:
     """What is kept of every image until all were seen: some 200 bytes each."""
 
+    named_groups: dict[str, dict[str, tuple[str, Path]]] = field(default_factory=lambda: defaultdict(dict))
+    """Of groups whose name means the same in every data set: data set and first image, by split."""
     images: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     contents: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -203,6 +209,24 @@ def _group_leaks(
         if len(by_split) > 1:
             detail = f"{opened.name}: group {group} is in {' and '.join(by_split)}"
             yield Finding(Level.ERROR, "leak by group", detail, tuple(by_split.values()))
+        if NAMED_BY_ID.fullmatch(group):
+            yield from _leaks_across(Level.ERROR, opened.name, group, by_split, memory)
+        elif group.startswith(NAMED_BY_OFFICE):
+            yield from _leaks_across(Level.WARNING, opened.name, group, by_split, memory)
+
+
+def _leaks_across(
+    level: Level, data: str, group: str, by_split: dict[str, Path], memory: _Memory
+) -> Iterator[Finding]:
+    """Leaks of a group into other splits of the data sets before this one."""
+    known = memory.named_groups[group]
+    for split, image in by_split.items():
+        for other_split, (other, other_image) in known.items():
+            if split != other_split:
+                detail = f"group {group} is in {other_split} of {other} and in {split} of {data}"
+                yield Finding(level, "leak by group", detail, (other_image, image))
+    for split, image in by_split.items():
+        known.setdefault(split, (data, image))
 
 
 def _reserved_in_training(all_opened: Sequence[OpenedData], memory: _Memory) -> Iterator[Finding]:

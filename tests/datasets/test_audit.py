@@ -162,6 +162,41 @@ def test_a_place_in_two_splits_is_a_leak_though_its_pictures_differ(machine, cap
     assert "group bridge is in train and val" in found["detail"]
 
 
+@pytest.mark.parametrize(
+    ("group", "levels"),
+    [
+        ("drive-01970000-0000-7000-8000-000000000001", ["error"]),
+        ("defect-01970000-0000-7000-8000-000000000002", ["error"]),
+        ("place-8a1f8d", ["warning"]),
+        ("drive-1", []),  # of an importer's own counting
+        ("bridge", []),
+    ],
+)
+def test_a_drive_a_damage_or_a_place_in_the_splits_of_two_data_sets_is_a_leak(group, levels, machine, capsys):
+    streets = new_set(machine, "streets", 100)
+    for folder, image in ((machine / "data/roads", "roads0.jpg"), (streets, "streets7.jpg")):
+        (folder / "extra").mkdir()
+        (folder / "extra/groups.csv").write_text(f"image,group\n{image},{group}\n")
+
+    found = findings(capsys, "roads", "streets")
+
+    assert [f["level"] for f in found] == levels
+    for one in found:
+        assert one["kind"] == "leak by group"
+        assert one["detail"] == f"group {group} is in train of roads and in val of streets"
+
+
+def test_a_drive_in_the_same_split_of_two_data_sets_is_no_leak(machine, capsys):
+    streets = new_set(machine, "streets", 100)
+    for folder, image in ((machine / "data/roads", "roads0.jpg"), (streets, "streets0.jpg")):
+        (folder / "extra").mkdir()
+        (folder / "extra/groups.csv").write_text(
+            f"image,group\n{image},drive-01970000-0000-7000-8000-000000000001\n"
+        )
+
+    assert findings(capsys, "roads", "streets") == []
+
+
 def test_an_image_that_a_data_set_reserves_must_not_be_in_the_training_of_any(machine, capsys):
     streets = new_set(machine, "streets", 100, reserved="places.csv")
     (streets / "places.csv").write_text("image,part\nroads3.jpg,reserved\nroads4.jpg,train\n")
