@@ -288,14 +288,23 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_changeable(folder: Path) -> None:
+    """Refuse to change a bundle that is signed.
+
+    Raises:
+        CalledWrongly: If it is.
+    """
+    if is_signed(folder):
+        raise CalledWrongly(f"{folder.name} is released and does not change: give it a new version")
+
+
 def write_card(folder: Path, card: BundleCard) -> None:
     """Write card.json for people to read: indented, and ending in a line feed.
 
     Raises:
         CalledWrongly: If the bundle is signed.
     """
-    if is_signed(folder):
-        raise CalledWrongly(f"{folder.name} is released and does not change: give it a new version")
+    check_changeable(folder)
     text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / "card.json").write_text(text + "\n", encoding="utf-8")
 

@@ -81,11 +81,37 @@ def test_matplotlib_is_imported_for_a_report_alone(bundle, data_yaml, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_report_into_a_missing_folder_is_refused(bundle, data_yaml, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--report", "nowhere/report.html"], "make it first"),
+        (["--report", "."], "name a file"),
+        (["--record"], "give it a new version"),
+    ],
+    ids=["missing folder", "folder", "signed"],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_scored(
+    options, reason, bundle, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    command = ["evaluate", "--bundle", str(bundle), "--data", "not-even-read/data.yaml"]
+
+    assert main([*command, *options]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_figures_are_printed_though_the_report_cannot_be_written(
+    bundle, data_yaml, tmp_path, monkeypatch, capsys
+):
+    def full_disk(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("wegewart_training.report.write_report", full_disk)
     command = ["evaluate", "--bundle", str(bundle), "--data", str(data_yaml)]
 
-    assert main([*command, "--report", str(tmp_path / "nowhere" / "report.html")]) == 2
-    assert "make it first" in capsys.readouterr().err
+    with pytest.raises(OSError, match="no space"):
+        main([*command, "--report", str(tmp_path / "report.html")])
+    assert "roads test" in capsys.readouterr().out
 
 
 def test_confusion_worked_by_hand():

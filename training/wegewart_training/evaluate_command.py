@@ -78,7 +78,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     from wegewart_training.sources import all_test_sources, evaluation_of
 
     _check(arguments)
-    ours, our_thresholds = _our_detector(arguments)
+    ours, our_thresholds = _detector_at(_our_place(arguments), arguments)
     other = _detector_at(arguments.against, arguments) if arguments.against else None
     evaluations, comparisons = [], []
     for path in arguments.data or all_test_sources(DataSettings.load()):
@@ -87,13 +87,13 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
             comparisons.append(
                 compare(evaluations[-1], evaluation_of(other[0], path, arguments.split, other[1]))
             )
+    (_print_json if arguments.json else _print_tables)(evaluations, comparisons)
     if arguments.record:
         _record(ours, evaluations)
     if arguments.report:
         from wegewart_training.report import write_report
 
         write_report(arguments.report, evaluations, comparisons)
-    (_print_json if arguments.json else _print_tables)(evaluations, comparisons)
     return 0
 
 
@@ -106,14 +106,22 @@ def _check(arguments: argparse.Namespace) -> None:
         raise CalledWrongly(f"--imgsz takes one side, or height and width, not {arguments.imgsz}")
     if not 0 <= arguments.confidence <= 1:
         raise CalledWrongly(f"--confidence {arguments.confidence} is not from 0 to 1")
+    if arguments.record:
+        from wegewart_inference.model_bundle import check_changeable
+
+        check_changeable(_our_place(arguments))
+    if arguments.report:
+        from wegewart_training.report import check_report_path
+
+        check_report_path(arguments.report)
 
 
-def _our_detector(arguments: argparse.Namespace) -> "tuple[Detector, dict[str, float]]":
+def _our_place(arguments: argparse.Namespace) -> Path:
+    """Bundle's folder or ONNX file of the detector that is scored."""
     from wegewart_inference.model_bundle import default_bundles
 
-    return _detector_at(
-        arguments.onnx or arguments.bundle or default_bundles(arguments.models).damage, arguments
-    )
+    place: Path = arguments.onnx or arguments.bundle or default_bundles(arguments.models).damage
+    return place
 
 
 def _detector_at(place: Path, arguments: argparse.Namespace) -> "tuple[Detector, dict[str, float]]":

@@ -51,6 +51,18 @@ PRIVACY = """
 """
 
 
+def check_report_path(path: Path) -> None:
+    """Refuse, before anything is scored, what no report can be written to.
+
+    Raises:
+        CalledWrongly: If its folder does not exist, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise CalledWrongly(f"--report {path}: the folder {path.parent} does not exist, make it first")
+    if path.is_dir():
+        raise CalledWrongly(f"--report {path} is a folder: name a file")
+
+
 def write_report(
     path: Path, evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], *, pictures: bool = True
 ) -> None:
@@ -59,10 +71,9 @@ def write_report(
     Args:
         pictures: Also the worst mistakes; without them the report shows no street and nobody on it.
     Raises:
-        CalledWrongly: If its folder does not exist.
+        CalledWrongly: If its folder does not exist, or it is a folder itself.
     """
-    if not path.parent.is_dir():
-        raise CalledWrongly(f"--report {path}: the folder {path.parent} does not exist, make it first")
+    check_report_path(path)
     path.write_text(report_html(evaluations, comparisons, pictures=pictures), encoding="utf-8")
 
 
