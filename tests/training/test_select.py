@@ -127,6 +127,25 @@ def test_a_folder_with_another_selection_is_refused(machine, capsys):
     assert "another selection: choose a new folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--count", "0"], "count and per-group must be 1 or more"),
+        (["--group-by", "drive-("], "--group-by drive-( is no regular expression"),
+        ([], "is not empty: choose a new folder"),
+    ],
+    ids=["count", "pattern", "folder of something else"],
+)
+def test_what_can_never_work_is_refused_before_any_frame_is_looked_at(
+    options, reason, machine, monkeypatch, capsys
+):
+    out = "frames" if not options else "out"
+    monkeypatch.setattr(selection, "Scanner", None)
+
+    assert select(machine, *options, out=out)[0] == 2
+    assert reason in capsys.readouterr().err
+
+
 def test_frames_that_cannot_be_read_are_named_and_the_others_chosen(machine, capsys):
     (machine / "broken").mkdir()
     (machine / "broken/broken.jpg").write_bytes(b"no image")

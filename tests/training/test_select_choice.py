@@ -109,12 +109,12 @@ def test_directions_are_unit_vectors_free_of_scale():
 
 @pytest.mark.parametrize(
     "options",
-    [ChoiceOptions(0), ChoiceOptions(3, 0), ChoiceOptions(3, explore=1.5)],
+    [{"count": 0}, {"count": 3, "per_group": 0}, {"count": 3, "explore": 1.5}],
     ids=["none", "no place", "more than all"],
 )
 def test_options_that_ask_for_nothing_sensible_are_refused(options):
     with pytest.raises(CalledWrongly):
-        choose(pool([1.0, 2.0]), None, NOTHING, options)
+        ChoiceOptions(**options)
 
 
 def test_the_same_pool_gives_the_same_choice():

@@ -45,13 +45,22 @@ class Skipped(StrEnum):
 
 @dataclass(frozen=True)
 class ChoiceOptions:
-    """How many frames, and how they are spread."""
+    """How many frames, and how they are spread.
+
+    Raises:
+        CalledWrongly: If that is nothing sensible.
+    """
 
     count: int
     per_group: int | None = None
     """At most so many of one place or drive; None for a tenth of the picks, see `fair_share`."""
     explore: float = 0.1
     """Share of the picks that go by distance alone."""
+
+    def __post_init__(self) -> None:
+        least = min(self.count, self.count if self.per_group is None else self.per_group)
+        if least < 1 or not 0 <= self.explore <= 1:
+            raise CalledWrongly("count and per-group must be 1 or more, explore from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -76,21 +85,10 @@ class Choice:
 
 
 def choose(pool: Pool, labelled: Pool | None, reserved: Reserved, options: ChoiceOptions) -> Choice:
-    """Picks from the pool, the most wanted first; fewer than asked for where the pool is used up.
-
-    Raises:
-        CalledWrongly: If the options ask for nothing sensible.
-    """
-    _check(options)
+    """Picks from the pool, the most wanted first; fewer than asked for where the pool is used up."""
     if not pool.candidates:
         return Choice((), Counter(), 0)
     return _Choosing(pool, labelled, reserved, options).choice()
-
-
-def _check(options: ChoiceOptions) -> None:
-    least = min(options.count, options.count if options.per_group is None else options.per_group)
-    if least < 1 or not 0 <= options.explore <= 1:
-        raise CalledWrongly("count and per-group must be 1 or more, explore from 0 to 1")
 
 
 def weights_of(bits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

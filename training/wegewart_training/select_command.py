@@ -55,10 +55,12 @@ def run_select(arguments: argparse.Namespace) -> int:
     from wegewart_inference.model_bundle import Role, default_bundles, read_bundle
     from wegewart_training.select_choice import ChoiceOptions
     from wegewart_training.select_frames import PoolOptions, candidates_of
-    from wegewart_training.selection import SelectJob, select
+    from wegewart_training.selection import SelectJob, check_out, select
 
     if arguments.every < 1:
         raise CalledWrongly("--every must be 1 or more")
+    wanted = ChoiceOptions(arguments.count, arguments.per_group, arguments.explore)
+    check_out(arguments.out)
     settings = DataSettings.load()
     folder = arguments.bundle or default_bundles(arguments.models).damage
     bundle = read_bundle(folder, Role.DAMAGE, allow_unsigned=arguments.allow_unsigned)
@@ -72,7 +74,7 @@ def run_select(arguments: argparse.Namespace) -> int:
         labelled=labelled,
         detector=Detector(bundle, arguments.threads),
         reserved=reserved,
-        options=ChoiceOptions(arguments.count, arguments.per_group, arguments.explore),
+        options=wanted,
         work=settings.work,
         out=arguments.out,
     )

@@ -55,13 +55,14 @@ def candidates_of(sources: Sequence[str], options: PoolOptions, settings: DataSe
     """Frames of all sources in their order, each once.
 
     Raises:
-        CalledWrongly: If a source is nothing known, or a test split is named.
+        CalledWrongly: If a source is nothing known, a test split is named, or the pattern is none.
         DatasetInvalid, InvalidDrive: If a source cannot be read, or holds no frame.
     """
     if options.split in SCORED_ONLY:
         raise CalledWrongly(
             f"split {options.split} is for scores only: its images must not be labelled for training"
         )
+    pattern = None if options.group_by is None else _compiled(options.group_by)
     found: dict[str, Candidate] = {}
     for source in sources:
         of_source = list(_of_source(source, options, settings))
@@ -69,8 +70,8 @@ def candidates_of(sources: Sequence[str], options: PoolOptions, settings: DataSe
             raise DatasetInvalid(f"{source} holds no frame")
         for candidate in of_source:
             found.setdefault(candidate.key, candidate)
-    if options.group_by is not None:
-        return [_grouped(candidate, options.group_by) for candidate in found.values()]
+    if pattern is not None:
+        return [_grouped(candidate, pattern) for candidate in found.values()]
     return list(found.values())
 
 
@@ -149,10 +150,17 @@ def _within(folder: Path, name: str) -> Path:
     return (folder / name).resolve()
 
 
-def _grouped(candidate: Candidate, pattern: str) -> Candidate:
-    found = re.search(pattern, candidate.path.name)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise CalledWrongly(f"--group-by {pattern} is no regular expression: {error}") from error
+
+
+def _grouped(candidate: Candidate, pattern: re.Pattern[str]) -> Candidate:
+    found = pattern.search(candidate.path.name)
     if found is None:
-        raise CalledWrongly(f"--group-by {pattern}: matches nothing in {candidate.path.name}")
+        raise CalledWrongly(f"--group-by {pattern.pattern}: matches nothing in {candidate.path.name}")
     group = found.group(1 if found.re.groups else 0)
     return Candidate(candidate.path, group, candidate.index)
 

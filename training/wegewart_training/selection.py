@@ -94,17 +94,25 @@ def select(job: SelectJob) -> Selection:
         return Selection(pool, choice, book.fresh)
 
 
+def check_out(out: Path) -> None:
+    """Refuse a folder in which no selection can be or is.
+
+    Raises:
+        CalledWrongly: If it holds something else.
+    """
+    if not (out / MARK).is_file() and out.exists() and any(out.iterdir()):
+        raise CalledWrongly(f"{out} is not empty: choose a new folder")
+
+
 def _claim(job: SelectJob, pool: Pool, choice: Choice) -> None:
     """Make the folder this selection's, or refuse it: somebody may be labelling in it."""
     chosen = [pool.candidates[pick.number].key for pick in choice.picks]
     words = [job.detector.card.behaviour_sha256, json.dumps(asdict(job.options)), *chosen]
     print_of = hashlib.sha256("\n".join(words).encode()).hexdigest()
+    check_out(job.out)
     mark = job.out / MARK
-    if mark.is_file():
-        if mark.read_text(encoding="utf-8") != print_of:
-            raise CalledWrongly(f"{job.out} holds another selection: choose a new folder")
-    elif job.out.exists() and any(job.out.iterdir()):
-        raise CalledWrongly(f"{job.out} is not empty: choose a new folder")
+    if mark.is_file() and mark.read_text(encoding="utf-8") != print_of:
+        raise CalledWrongly(f"{job.out} holds another selection: choose a new folder")
     job.out.mkdir(parents=True, exist_ok=True)
     mark.write_text(print_of, encoding="utf-8")
 
