@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     candidates = [
         candidate
         for name, split in sources
-        for candidate in candidates_of([name], PoolOptions(split), settings)
+        for candidate in candidates_of([name], PoolOptions((split,)), settings)
     ]
     pool, truth = _seen(candidates, Detector(bundle, 2), settings.work)
     count = max(1, round(arguments.share * len(pool.candidates)))

@@ -158,13 +158,19 @@ def test_frames_that_cannot_be_read_are_named_and_the_others_chosen(machine, cap
 
 
 def test_test_images_and_labelled_ones_are_never_chosen(machine, capsys):
-    for name, split, photographs in (("tests", "test", PHOTOGRAPHS[:2]), ("done", "train", PHOTOGRAPHS[2:6])):
-        (machine / name / "images").mkdir(parents=True)
-        for photograph in photographs:
-            shutil.copy(photograph, machine / name / "images")
-        names = "\n".join(f"  {number}: {word}" for number, word in enumerate(NAMES))
-        (machine / name / "data.yaml").write_text(f"{split}: images\nnames:\n{names}\n")
-        write_manifest(machine / "manifests", name, splits=(split,))
+    parts = {
+        "tests": {"test": PHOTOGRAPHS[:2]},
+        "done": {"train": PHOTOGRAPHS[2:4], "val": PHOTOGRAPHS[4:6]},
+    }
+    names = "\n".join(f"  {number}: {word}" for number, word in enumerate(NAMES))
+    for name, by_split in parts.items():
+        for split, photographs in by_split.items():
+            (machine / name / split).mkdir(parents=True)
+            for photograph in photographs:
+                shutil.copy(photograph, machine / name / split)
+        splits = "\n".join(f"{split}: {split}" for split in by_split)
+        (machine / name / "data.yaml").write_text(f"{splits}\nnames:\n{names}\n")
+        write_manifest(machine / "manifests", name, splits=tuple(by_split))
 
     code, out = select(machine, "--count", "9", "--labelled", "done", "--per-group", "9")
 

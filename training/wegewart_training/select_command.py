@@ -35,7 +35,7 @@ def add_select_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         action="append",
         default=[],
         metavar="DATA",
-        help="manifest or data.yaml whose train images are labelled: nothing like them; may be repeated",
+        help="manifest or data.yaml whose train and val are labelled: nothing like them; may be repeated",
     )
     select.add_argument(
         "--bundle", type=Path, help="folder of the bundle (default: the damage bundle in use)"
@@ -49,6 +49,7 @@ def add_select_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 def run_select(arguments: argparse.Namespace) -> int:
     """Exit code of the command: 1 where frames could not be read."""
     from wegewart.errors import CalledWrongly
+    from wegewart_datasets.audit import TRAINED_ON
     from wegewart_datasets.feedback_guarding import reserved_for_scoring
     from wegewart_datasets.looks import LookBook
     from wegewart_inference.detector import Detector
@@ -64,9 +65,9 @@ def run_select(arguments: argparse.Namespace) -> int:
     settings = DataSettings.load()
     folder = arguments.bundle or default_bundles(arguments.models).damage
     bundle = read_bundle(folder, Role.DAMAGE, allow_unsigned=arguments.allow_unsigned)
-    options = PoolOptions(arguments.split, arguments.every, arguments.group_by)
+    options = PoolOptions((arguments.split,), arguments.every, arguments.group_by)
     candidates = candidates_of(arguments.source, options, settings)
-    labelled = candidates_of(arguments.labelled, PoolOptions(), settings)
+    labelled = candidates_of(arguments.labelled, PoolOptions(TRAINED_ON), settings)
     with LookBook(settings.work) as book:
         reserved = reserved_for_scoring(settings, book)
     job = SelectJob(

@@ -43,8 +43,8 @@ class Candidate:
 class PoolOptions:
     """How sources are read."""
 
-    split: str = "train"
-    """Of data sets."""
+    splits: tuple[str, ...] = ("train",)
+    """Of data sets: those of them that one offers, at least one."""
     every: int = 1
     """Take each N-th frame of a drive or a video."""
     group_by: str | None = None
@@ -58,10 +58,8 @@ def candidates_of(sources: Sequence[str], options: PoolOptions, settings: DataSe
         CalledWrongly: If a source is nothing known, a test split is named, or the pattern is none.
         DatasetInvalid, InvalidDrive: If a source cannot be read, or holds no frame.
     """
-    if options.split in SCORED_ONLY:
-        raise CalledWrongly(
-            f"split {options.split} is for scores only: its images must not be labelled for training"
-        )
+    for split in SCORED_ONLY.intersection(options.splits):
+        raise CalledWrongly(f"split {split} is for scores only: its images must not be labelled for training")
     pattern = None if options.group_by is None else _compiled(options.group_by)
     found: dict[str, Candidate] = {}
     for source in sources:
@@ -100,11 +98,14 @@ def _of_folder(folder: Path) -> Iterator[Candidate]:
 
 def _of_data(name: str, options: PoolOptions, settings: DataSettings) -> Iterator[Candidate]:
     opened = open_data(name, settings)
-    if options.split not in opened.splits:
-        raise CalledWrongly(f"{name} offers no split {options.split!r}, only {', '.join(opened.splits)}")
+    offered = [split for split in options.splits if split in opened.splits]
+    if not offered:
+        wanted, there = " or ".join(options.splits), ", ".join(opened.splits)
+        raise CalledWrongly(f"{name} offers no split {wanted}, only {there}")
     groups = opened.groups()
-    for path in images_of(opened.data, options.split):
-        yield Candidate(path, groups.get(path.name) or f"{opened.name}: {path.name}")
+    for split in offered:
+        for path in images_of(opened.data, split):
+            yield Candidate(path, groups.get(path.name) or f"{opened.name}: {path.name}")
 
 
 def _of_video(
