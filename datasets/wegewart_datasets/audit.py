@@ -114,9 +114,9 @@ class _Memory:
         number = len(self.images)
         self.images.append(look.path)
         self.splits.append(split)
-        self.contents[look.sha256 or str(look.path).encode()].append(number)
-        first = self.contents[look.sha256][0] == number  # equal files need one hash among them
-        if look.hash is not None and first:
+        same = self.contents[look.sha256 or str(look.path).encode()]  # a file that is gone has no content
+        same.append(number)
+        if look.hash is not None and same[0] == number:  # equal files need one hash among them
             self.hashed.append(number)
             self.hashes += look.hash
 

@@ -80,6 +80,12 @@ def no_picture(folder):
     (folder / "images/train/roads1.jpg").write_bytes(b"this is no picture")
 
 
+def dangling_link(folder):
+    path = folder / "images/train/roads1.jpg"
+    path.unlink()
+    path.symlink_to("gone.jpg")
+
+
 def extra_bytes(folder):
     with (folder / "images/train/roads1.jpg").open("ab") as file:
         file.write(b"appended")
@@ -96,6 +102,7 @@ def relabel(text):
 FAULTS = {
     "truncated": (cut_file, "error", "truncated"),
     "no-picture": (no_picture, "error", "broken image"),
+    "missing": (dangling_link, "error", "broken image"),
     "bytes-after-the-end": (extra_bytes, "warning", "odd image"),
     "flat": (flat_picture, "warning", "odd image"),
     "outside": (relabel("3 0.95 0.5 0.3 0.2\n"), "error", "box outside"),
