@@ -7,7 +7,6 @@ after a drive, a damage or a place: other names need not mean the same in both. 
 copies and neighbouring frames; it does not find the same place from elsewhere, which only groups can tell.
 """
 
-import csv
 import re
 from array import array
 from collections import Counter, defaultdict
@@ -21,6 +20,7 @@ import numpy as np
 
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.fingerprint import NEAR_BITS, WORDS, near_pairs
+from wegewart_datasets.group_table import rows_of
 from wegewart_datasets.looks import Look, LookBook
 from wegewart_datasets.opening import OpenedData
 from wegewart_datasets.progress import with_progress
@@ -249,11 +249,7 @@ def reserved_images(path: Path) -> set[str]:
     """
     if not path.is_file():
         raise DatasetInvalid(f"{path} is missing, the manifest names it as its list of reserved images")
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream)
-        if not {"image", "part"} <= set(rows.fieldnames or ()):
-            raise DatasetInvalid(f"{path} needs the columns image and part, it has {rows.fieldnames}")
-        return {row["image"] for row in rows if row["part"] == "reserved"}
+    return {row["image"] for row in rows_of(path, "image", "part") if row["part"] == "reserved"}
 
 
 def _repeats(memory: _Memory, near_bits: int) -> Iterator[Finding]:

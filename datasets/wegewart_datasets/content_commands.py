@@ -9,7 +9,7 @@ from wegewart_datasets.audit import audit
 from wegewart_datasets.commands import Commands
 from wegewart_datasets.datasheet import datasheet
 from wegewart_datasets.fingerprint import NEAR_BITS
-from wegewart_datasets.formats.yolo_layout import groups_of
+from wegewart_datasets.group_table import groups_of
 from wegewart_datasets.locking import (
     content_sha256,
     differences,
@@ -53,11 +53,11 @@ def _split(arguments: argparse.Namespace, settings: DataSettings) -> int:
     fractions = _fractions(arguments.fractions)
     table = opened.groups()
     if arguments.groups:
-        table = groups_of(arguments.groups.parent, arguments.groups.name, arguments.column)
+        table = groups_of(arguments.groups, arguments.column)
         if not table:
             raise DatasetInvalid(f"{arguments.groups} is missing or names no group")
     elif arguments.column != "group" and opened.manifest:
-        table = groups_of(opened.data.root, opened.manifest.groups, arguments.column)
+        table = opened.groups(arguments.column)
     groups = stated_groups(all_images(opened), table, arguments.group_by)
     with LookBook(settings.work) as book:
         plan = plan_splits(opened, groups, fractions, arguments.seed, book, arguments.near)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wegewart.damage import shipped_taxonomy
 from wegewart.errors import DatasetInvalid
-from wegewart_datasets.formats.yolo_layout import groups_of
+from wegewart_datasets.group_table import GROUPS, groups_of
 from wegewart_datasets.manifest import Manifest, data_yaml_of, read_manifest
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import YoloData, read_data_yaml
@@ -21,9 +21,14 @@ class OpenedData:
     codes: tuple[str, ...]
     manifest: Manifest | None
 
-    def groups(self) -> dict[str, str]:
+    @property
+    def group_table(self) -> Path:
+        """CSV file with the columns image and group; it need not be there."""
+        return self.data.root / (self.manifest.groups if self.manifest else GROUPS)
+
+    def groups(self, column: str = "group") -> dict[str, str]:
         """Group (place, drive, sequence) by image name; empty where the data set states none."""
-        return groups_of(self.data.root, self.manifest.groups if self.manifest else "extra/groups.csv")
+        return groups_of(self.group_table, column)
 
 
 def open_data(name: str, settings: DataSettings) -> OpenedData:

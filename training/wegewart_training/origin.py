@@ -1,16 +1,13 @@
 """Where the photographs of a data set come from: their source, and the place or drive that they share."""
 
-import csv
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wegewart.errors import DatasetInvalid
+from wegewart_datasets.group_table import GROUPS, rows_of, source_of_name
 from wegewart_datasets.yolo import YoloData
 
-TABLES = ("extra/groups.csv", "images.csv")  # the first that is there counts; both have the same columns
-BEFORE_THE_NUMBER = re.compile(r"^(\D*?)[-_ ]*(\d.*)?$")
+TABLES = (GROUPS, "images.csv")  # the first that is there counts; both have the same columns
 
 
 @dataclass(frozen=True)
@@ -35,24 +32,12 @@ def read_origins(data: YoloData) -> Mapping[str, Origin]:
 
 
 def _read_table(path: Path) -> Mapping[str, Origin]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = {"image", "group"} - set(rows.fieldnames or ())
-        if missing:
-            raise DatasetInvalid(
-                f"{path} has no column {', '.join(sorted(missing))}: add it, or remove the table"
-            )
-        return {
-            row["image"]: Origin(row.get("source") or _prefix(Path(row["image"]).stem), row["group"] or "")
-            for row in rows
-        }
+    return {
+        row["image"]: Origin(row.get("source") or source_of_name(row["image"]), row["group"] or "")
+        for row in rows_of(path, "image", "group")
+    }
 
 
 def origin_of(image: Path, origins: Mapping[str, Origin]) -> Origin:
     """Origin by the table, else by the file name before its number: "Japan_000012.jpg" is of Japan."""
-    return origins.get(image.name) or Origin(_prefix(image.stem), "")
-
-
-def _prefix(stem: str) -> str:
-    found = BEFORE_THE_NUMBER.match(stem)
-    return (found.group(1) if found else "") or "unnamed"
+    return origins.get(image.name) or Origin(source_of_name(image.name), "")

@@ -1,10 +1,10 @@
 """YOLO layout as a source and as a result: data.yaml, images, one text file of boxes per image."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from wegewart.errors import DatasetInvalid
+from wegewart_datasets.group_table import GROUPS, groups_of
 from wegewart_datasets.labelled import LabelledImage, LeftOut, SourceBox
 from wegewart_datasets.yolo import YoloData, images_of, read_data_yaml, read_labels
 
@@ -23,7 +23,7 @@ def read_yolo(source: Path) -> Iterator[LabelledImage | LeftOut]:
 
 def read_split(data: YoloData, split: str) -> Iterator[LabelledImage | LeftOut]:
     """Every image of one split with its boxes under the class names of the data.yaml."""
-    groups = groups_of(data.root)
+    groups = groups_of(data.root / GROUPS)
     for image in images_of(data, split):
         try:
             labels = read_labels(image, len(data.names))
@@ -35,19 +35,3 @@ def read_split(data: YoloData, split: str) -> Iterator[LabelledImage | LeftOut]:
             for number, corners in zip(labels.classes, labels.boxes_px(1, 1), strict=True)
         )
         yield LabelledImage(image, boxes, (1.0, 1.0), split, groups.get(image.name))
-
-
-def groups_of(root: Path, file: str = "extra/groups.csv", column: str = "group") -> dict[str, str]:
-    """Group (place, drive, sequence) by image name, from a CSV file of the data set; empty without one.
-
-    Raises:
-        DatasetInvalid: If the file lacks the columns.
-    """
-    path = root / file
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = csv.DictReader(stream)
-        if not {"image", column} <= set(rows.fieldnames or ()):
-            raise DatasetInvalid(f"{path} needs the columns image and {column}, it has {rows.fieldnames}")
-        return {row["image"]: row[column] for row in rows if row[column]}
