@@ -51,12 +51,11 @@ def add_content_commands(commands: Commands) -> None:
 def _split(arguments: argparse.Namespace, settings: DataSettings) -> int:
     opened = open_data(arguments.data, settings)
     fractions = _fractions(arguments.fractions)
-    table = opened.groups()
     if arguments.groups:
         table = groups_of(arguments.groups, arguments.column)
         if not table:
             raise DatasetInvalid(f"{arguments.groups} is missing or names no group")
-    elif arguments.column != "group" and opened.manifest:
+    else:
         table = opened.groups(arguments.column)
     groups = stated_groups(all_images(opened), table, arguments.group_by)
     with LookBook(settings.work) as book:

@@ -91,13 +91,14 @@ def test_near_duplicates_of_two_places_stay_together(roads, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [["--column", "drive"], ["--group-by", r"^(p\d)"]], ids=["column", "name"]
+    "options",
+    [["--column", "drive"], ["--column", "drive", "--groups", "TABLE"], ["--group-by", r"^(p\d)"]],
+    ids=["column", "column-of-a-table", "name"],
 )
 def test_groups_come_from_another_column_or_from_the_name(options, roads, tmp_path):
-    if options[0] == "--column":
-        options = [*options, "--groups", str(roads / "extra/groups.csv")]
+    table = (roads / "extra/groups.csv").rename(roads / "drives.csv") if "TABLE" in options else None
 
-    rows = split(roads, tmp_path / "out", *options)
+    rows = split(roads, tmp_path / "out", *(str(table) if word == "TABLE" else word for word in options))
 
     assert all(len(splits) == 1 for splits in splits_by(rows, lambda r: r["image"][:2]).values())
     assert {row["split"] for row in rows} == {"train", "val", "test"}
