@@ -170,8 +170,11 @@ def write_plan(plan: Plan, opened: OpenedData, out: Path) -> None:
         raise DatasetInvalid(f"{out} is not empty: choose a new folder")
     (out / "extra").mkdir(parents=True, exist_ok=True)
     used = [split for split in SPLITS if split in plan.splits]
+    real = out.resolve()  # as whoever reads data.yaml resolves it: `..` leads elsewhere from a link
     for split in used:
-        lines = (os.path.relpath(i, out) for i, s in zip(plan.images, plan.splits, strict=True) if s == split)
+        lines = (
+            os.path.relpath(i, real) for i, s in zip(plan.images, plan.splits, strict=True) if s == split
+        )
         (out / f"{split}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     with (out / "extra" / "groups.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)

@@ -113,6 +113,15 @@ def test_without_groups_it_asks_for_them_instead_of_splitting_by_image(roads, tm
     assert not (tmp_path / "out").exists()
 
 
+def test_lists_below_a_linked_folder_lead_to_the_images(roads, tmp_path):
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far/away")
+
+    split(roads, tmp_path / "link/out")
+
+    assert all(image.is_file() for image in images_of(read_data_yaml(tmp_path / "link/out/data.yaml"), "val"))
+
+
 def test_fewer_groups_than_splits_are_refused(roads, tmp_path, capsys):
     command = ["split", str(roads / "data.yaml"), "--out", str(tmp_path / "out"), "--group-by", "^(p)"]
 
