@@ -17,6 +17,7 @@ from pathlib import Path
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.commands import Commands
 from wegewart_datasets.manifest import data_yaml_of, read_manifest
+from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 from wegewart_datasets.settings import DataSettings
 
@@ -93,14 +94,15 @@ def write_czech(places: list[Place], clone: Path, out: Path) -> int:
     """Copy the trainable photographs and their labels into YOLO layout; how many there are.
 
     Raises:
-        DatasetInvalid: If the clone lacks one of them.
+        DatasetInvalid: If the folder is not empty, or the clone lacks one of them; then nothing is written.
     """
+    refuse_filled(out)
     taken = sorted(trainable(places), key=lambda place: place.image)
+    sources = [_source(clone, place.image) for place in taken]
     for kind in ("images/train", "labels/train", "extra"):
         (out / kind).mkdir(parents=True, exist_ok=True)
-    for place in with_progress(taken, "copy"):
-        image, label = _source(clone, place.image)
-        shutil.copyfile(image, out / "images/train" / place.image)
+    for image, label in with_progress(sources, "copy", len(sources)):
+        shutil.copyfile(image, out / "images/train" / image.name)
         shutil.copyfile(label, out / "labels/train" / label.name)
     groups = "".join(f"{place.image},{place.group}\n" for place in taken)
     (out / "extra" / "groups.csv").write_text(f"image,group\n{groups}", encoding="utf-8")

@@ -12,6 +12,7 @@ from wegewart_datasets.formats.yolo_layout import read_split
 from wegewart_datasets.importing import image_size_px
 from wegewart_datasets.labelled import LabelledImage, LeftOut
 from wegewart_datasets.opening import OpenedData
+from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 from wegewart_datasets.yolo import label_path_of
 
@@ -25,8 +26,7 @@ def export(format_name: str, opened: OpenedData, splits: Sequence[str], out: Pat
     Raises:
         DatasetInvalid: If the folder is not empty, a split is not offered, or an image or label is broken.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DatasetInvalid(f"{out} is not empty: choose a new folder")
+    refuse_filled(out)
     for split in splits:
         if split not in opened.splits:
             raise DatasetInvalid(f"{opened.name} offers no split {split!r}, only {', '.join(opened.splits)}")

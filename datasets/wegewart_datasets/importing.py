@@ -28,6 +28,7 @@ from wegewart_datasets.formats.voc import read_voc
 from wegewart_datasets.formats.yolo_layout import read_yolo
 from wegewart_datasets.labelled import LabelledImage, LeftOut, SourceBox
 from wegewart_datasets.mapping import ClassMapping
+from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 
 FORMATS = ("voc", "coco", "yolo", "cvat", "label-studio", "masks")
@@ -132,8 +133,8 @@ def _claim(job: Job) -> None:
     if mark.is_file():
         if mark.read_text(encoding="utf-8") != job.fingerprint():
             raise DatasetInvalid(f"{job.out} holds an import with other arguments: choose a new folder")
-    elif job.out.exists() and any(job.out.iterdir()):
-        raise DatasetInvalid(f"{job.out} is not empty: choose a new folder")
+    else:
+        refuse_filled(job.out)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(job.fingerprint(), encoding="utf-8")
 

@@ -21,6 +21,7 @@ from wegewart.errors import DatasetInvalid
 from wegewart_datasets.fingerprint import NEAR_BITS, WORDS, near_pairs
 from wegewart_datasets.looks import LookBook
 from wegewart_datasets.opening import OpenedData
+from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 from wegewart_datasets.yolo import images_of, read_labels
 
@@ -166,8 +167,7 @@ def write_plan(plan: Plan, opened: OpenedData, out: Path) -> None:
     Raises:
         DatasetInvalid: If the folder is not empty.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DatasetInvalid(f"{out} is not empty: choose a new folder")
+    refuse_filled(out)
     (out / "extra").mkdir(parents=True, exist_ok=True)
     used = [split for split in SPLITS if split in plan.splits]
     real = out.resolve()  # as whoever reads data.yaml resolves it: `..` leads elsewhere from a link

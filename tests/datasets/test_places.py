@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.datasets.yolo_sets import write_image, write_manifest
+from tests.datasets.yolo_sets import listing, write_image, write_manifest, write_yolo_set
 
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.__main__ import main
@@ -114,6 +114,18 @@ def test_the_czech_photographs_come_with_labels_groups_and_a_data_yaml(tmp_path)
 def test_a_clone_that_lacks_a_photograph_is_refused(tmp_path):
     with pytest.raises(DatasetInvalid, match=r"lacks Czech_000001\.jpg: check out commit"):
         write_czech(PLACES, tmp_path, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_czech_photographs_never_overwrite_another_data_set(tmp_path):
+    data_yaml = write_yolo_set(tmp_path / "roads", {"train": {"a": ""}})
+    before = listing(tmp_path / "roads")
+
+    with pytest.raises(DatasetInvalid, match="is not empty: choose a new folder"):
+        write_czech([], tmp_path, data_yaml.parent)
+
+    assert listing(tmp_path / "roads") == before
 
 
 def test_a_list_of_places_without_a_column_is_refused(tmp_path):
