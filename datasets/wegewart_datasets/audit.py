@@ -173,7 +173,7 @@ def _audit_labels(look: Look, figures: SplitFigures) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "no label file", "counts as undamaged; is it?", (look.path,))
     try:
         labels = read_labels(look.path, len(figures.codes))
-    except (DatasetInvalid, UnicodeDecodeError) as error:
+    except DatasetInvalid as error:
         yield Finding(Level.ERROR, "bad label", str(error), (look.path,))
         return
     if labels.repeated:

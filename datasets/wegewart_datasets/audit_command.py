@@ -13,6 +13,7 @@ from wegewart_datasets.commands import Commands
 from wegewart_datasets.fingerprint import NEAR_BITS
 from wegewart_datasets.looks import LookBook
 from wegewart_datasets.opening import open_data
+from wegewart_datasets.out_folder import make_room
 from wegewart_datasets.settings import DataSettings
 
 NAMED = 5  # findings of a kind named on the terminal
@@ -31,11 +32,11 @@ def add_audit_command(commands: Commands) -> None:
 
 
 def _audit(arguments: argparse.Namespace, settings: DataSettings) -> int:
+    make_room(arguments.html)
     opened = [open_data(name, settings) for name in arguments.data]
     with LookBook(arguments.work or settings.work, max(1, arguments.jobs)) as book:
         result = audit(opened, book, arguments.near)
     if arguments.html:
-        arguments.html.parent.mkdir(parents=True, exist_ok=True)
         arguments.html.write_text(audit_html(result), encoding="utf-8")
         print(f"wegewart-data: report written to {arguments.html}", file=sys.stderr)
     if arguments.json:

@@ -1,6 +1,7 @@
 """`wegewart-data split`, `hash` and `datasheet`."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from wegewart_datasets.locking import (
 )
 from wegewart_datasets.looks import LookBook
 from wegewart_datasets.opening import open_data
+from wegewart_datasets.out_folder import make_room
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.splitting import SPLITS, all_images, plan_splits, stated_groups, write_plan
 
@@ -51,6 +53,7 @@ def add_content_commands(commands: Commands) -> None:
 def _split(arguments: argparse.Namespace, settings: DataSettings) -> int:
     opened = open_data(arguments.data, settings)
     fractions = _fractions(arguments.fractions)
+    _check_pattern(arguments.group_by)
     if arguments.groups:
         table = groups_of(arguments.groups, arguments.column)
         if not table:
@@ -79,6 +82,13 @@ def _fractions(text: str) -> tuple[float, ...]:
     return fractions
 
 
+def _check_pattern(text: str | None) -> None:
+    try:
+        re.compile(text or "")
+    except re.error as error:
+        raise CalledWrongly(f"--group-by {text}: no regular expression: {error}") from error
+
+
 def _hash(arguments: argparse.Namespace, settings: DataSettings) -> int:
     opened = open_data(arguments.data, settings)
     found = fingerprints(opened)
@@ -103,6 +113,7 @@ def _hash(arguments: argparse.Namespace, settings: DataSettings) -> int:
 
 
 def _datasheet(arguments: argparse.Namespace, settings: DataSettings) -> int:
+    make_room(arguments.out)
     opened = open_data(arguments.name, settings)
     with LookBook(settings.work) as book:
         text = datasheet(audit([opened], book), read_lock(lock_path(opened.name, settings)))

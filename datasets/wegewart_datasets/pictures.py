@@ -47,7 +47,7 @@ def _decoded(path: Path) -> np.ndarray | None:
 def _draw_boxes(image: np.ndarray, path: Path, codes: Sequence[str]) -> str:
     try:
         labels = read_labels(path, len(codes))
-    except (DatasetInvalid, UnicodeDecodeError):
+    except DatasetInvalid:
         return "Labeldatei nicht lesbar"
     for number, box in zip(labels.classes, labels.boxes_px(image.shape[1], image.shape[0]), strict=True):
         colour = COLOURS_BGR[number % len(COLOURS_BGR)]

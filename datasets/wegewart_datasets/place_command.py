@@ -9,6 +9,7 @@ from pathlib import Path
 from wegewart.errors import CalledWrongly
 from wegewart_datasets.commands import Commands
 from wegewart_datasets.opening import open_data
+from wegewart_datasets.out_folder import make_room
 from wegewart_datasets.place_match import SamePlace, same_places
 from wegewart_datasets.progress import with_progress
 from wegewart_datasets.settings import DataSettings
@@ -37,6 +38,7 @@ def add_places_command(commands: Commands) -> None:
 
 
 def _places(arguments: argparse.Namespace, settings: DataSettings) -> int:
+    make_room(arguments.out)
     images = _images(arguments.data, settings)
     known = [image for name in arguments.against for image in _images(name, settings)]
     rows = _rows(arguments.rows)

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from wegewart.errors import DatasetInvalid
+
 Array = npt.NDArray[np.float32]
 
 POINTS = 600  # strongest SIFT points of an image
@@ -46,11 +48,11 @@ def points_of(image: Path, rows: tuple[float, float] = (0.0, 1.0)) -> Points:
     """SIFT points between two shares of the height; square roots of descriptors (Arandjelović 2012).
 
     Raises:
-        OSError: If the image cannot be read.
+        DatasetInvalid: If the image cannot be read.
     """
     picture = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
     if picture is None:
-        raise OSError(f"{image} cannot be read as an image")
+        raise DatasetInvalid(f"{image} cannot be read as an image: take it out of the data set")
     mask = np.zeros_like(picture)
     top, bottom = (int(share * picture.shape[0]) for share in rows)
     mask[top:bottom] = 255

@@ -98,7 +98,7 @@ def _images_at(place: Path) -> Iterable[Path]:
         return (path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not place.is_file():
         raise DatasetInvalid(f"{place} is missing: neither a folder of images nor a list file")
-    lines = (line.strip() for line in place.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in _lines(place))
     return (Path(os.path.normpath(place.parent / line)) for line in lines if line)
 
 
@@ -116,7 +116,8 @@ def read_labels(image: Path, class_count: int) -> Labels:
     """Boxes of an image; none if it has no label file, as Ultralytics has it.
 
     Raises:
-        DatasetInvalid: If a line is no box, or names a class that the data set does not have.
+        DatasetInvalid: If the file is no text in UTF-8, a line is no box, or it names a class that the data
+            set does not have.
     """
     path = label_path_of(image)
     if not path.is_file():
@@ -128,8 +129,14 @@ def read_labels(image: Path, class_count: int) -> Labels:
 
 
 def _filled_lines(path: Path) -> list[tuple[int, str]]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [(number, line) for number, line in enumerate(_lines(path), start=1) if line.strip()]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetInvalid(f"{path} cannot be read as text in UTF-8: {error}") from error
 
 
 def _row(path: Path, number: int, line: str, class_count: int) -> tuple[float, ...]:
@@ -150,12 +157,18 @@ def split_sha256(images: Iterable[Path], root: Path, progress: str = "") -> str:
     """Fingerprint of a split: SHA-256 over names and contents of its images and labels, sorted by name.
 
     `progress` is the title of a progress bar; without it there is none.
+
+    Raises:
+        DatasetInvalid: If an image or label cannot be read.
     """
     total = hashlib.sha256()
     ordered = sorted(images)
     for image in with_progress(ordered, progress, len(ordered)) if progress else ordered:
         label = label_path_of(image)
         total.update(os.path.relpath(image, root).encode())
-        total.update(hashlib.sha256(image.read_bytes()).digest())
-        total.update(hashlib.sha256(label.read_bytes() if label.is_file() else b"").digest())
+        try:
+            total.update(hashlib.sha256(image.read_bytes()).digest())
+            total.update(hashlib.sha256(label.read_bytes() if label.is_file() else b"").digest())
+        except OSError as error:
+            raise DatasetInvalid(f"{error.filename} cannot be read: {error.strerror}") from error
     return total.hexdigest()

@@ -109,6 +109,11 @@ FAULTS = {
     "degenerate": (relabel("3 0.5 0.5 0.0 0.2\n"), "error", "degenerate box"),
     "beyond-one": (relabel("3 1.4 0.5 0.1 0.2\n"), "error", "bad label"),
     "unknown-class": (relabel("7 0.5 0.5 0.1 0.2\n"), "error", "bad label"),
+    "other-encoding": (
+        lambda f: (f / "labels/train/roads1.txt").write_bytes(BOX.encode("utf-16")),
+        "error",
+        "bad label",
+    ),
     "repeated": (relabel(BOX + BOX), "warning", "repeated box"),
     "no-label-file": (lambda f: (f / "labels/train/roads1.txt").unlink(), "warning", "no label file"),
 }

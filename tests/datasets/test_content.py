@@ -37,6 +37,22 @@ def test_a_lock_is_kept_until_one_byte_of_a_label_changes(machine, capsys):
     assert "roads, split train: 2 images with hash" in capsys.readouterr().err
 
 
+def test_a_hash_over_a_missing_image_names_the_image(machine, capsys):
+    image = machine / "data/roads/images/train/a.jpg"
+    image.unlink()
+    image.symlink_to("gone.jpg")
+
+    assert main(["hash", "roads"]) == 1
+    assert f"{image} cannot be read" in capsys.readouterr().err
+
+
+def test_a_label_file_in_another_encoding_is_named(machine, capsys):
+    (machine / "data/roads/labels/train/a.txt").write_bytes("3 .5 .5 .2 .2 # Straße\n".encode("latin-1"))
+
+    assert main(["check", "roads"]) == 1
+    assert "a.txt cannot be read as text in UTF-8" in capsys.readouterr().err
+
+
 def test_the_locked_hash_is_the_one_that_a_training_run_writes_down(machine):
     settings = settings_for(machine)
     opened = open_data("roads", settings)
@@ -89,6 +105,21 @@ def test_the_datasheet_names_source_licence_counts_and_limits(machine, capsys):
         assert words in sheet
     assert "| train | tests | 2 | – | 1 | 0 | 0 | 0 | 1 |" in sheet
     assert read_lock(machine / "manifests/roads.lock")["val"].sha256 in sheet
+
+
+def test_the_datasheet_makes_the_folder_it_is_written_into(machine):
+    assert main(["datasheet", "roads", "--out", str(machine / "new/roads.md")]) == 0
+    assert "Lizenz" in (machine / "new/roads.md").read_text()
+
+
+def test_a_result_that_cannot_be_written_is_said_before_the_work(machine, capsys):
+    assert main(["datasheet", "roads", "--out", str(machine / "data")]) == 2
+    assert main(["datasheet", "roads", "--out", str(machine / "manifests/roads.toml/roads.md")]) == 2
+
+    said = capsys.readouterr().err
+    assert "is a folder: name a file" in said
+    assert "cannot be made" in said
+    assert not (machine / "work").exists()
 
 
 def test_an_audit_says_the_known_limits_of_each_data_set(machine, capsys):

@@ -70,19 +70,22 @@ def test_the_command_lists_shared_places_and_fails_when_there_is_one(tmp_path, m
         write_manifest(tmp_path / "manifests", name, splits=("train",))
     (tmp_path / "kept/images/train/street.jpg").write_bytes(ROADS[5].read_bytes())
     (tmp_path / "new/images/train/other.jpg").write_bytes(ROADS[30].read_bytes())
-    command = ["places", "new:train", "--against", "kept:train", "--out", str(tmp_path / "found.csv")]
+    command = ["places", "new:train", "--against", "kept:train", "--out", str(tmp_path / "lists/found.csv")]
 
     assert main(command) == 0
     seen_again(ROADS[5], tmp_path / "new/images/train/again.jpg")
     assert main(command) == 1
 
     assert "again.jpg" in capsys.readouterr().out
-    with (tmp_path / "found.csv").open() as stream:
+    with (tmp_path / "lists/found.csv").open() as stream:
         (row,) = csv.DictReader(stream)
     assert (row["image"], row["other"]) == ("again.jpg", "street.jpg")
     assert main(["places", "new", "--against", "kept:train"]) == 2
     assert main(["places", "new:train", "--against", "kept:val"]) == 2
     assert main([*command, "--rows", "0.9,0.1"]) == 2
+    (tmp_path / "kept/images/train/street.jpg").write_bytes(b"no picture")
+    assert main(command) == 1
+    assert "street.jpg cannot be read as an image" in capsys.readouterr().err
 
 
 PLACES = [

@@ -134,3 +134,10 @@ def test_fractions_that_make_no_whole_are_called_wrong(text, roads, tmp_path):
     command = ["split", str(roads / "data.yaml"), "--out", str(tmp_path / "out"), "--fractions", text]
 
     assert main(command) == 2
+
+
+def test_a_pattern_that_is_none_is_called_wrong(roads, tmp_path, capsys):
+    command = ["split", str(roads / "data.yaml"), "--out", str(tmp_path / "out"), "--group-by", "^(x"]
+
+    assert main(command) == 2
+    assert "--group-by ^(x: no regular expression" in capsys.readouterr().err
