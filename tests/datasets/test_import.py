@@ -357,6 +357,34 @@ def test_specks_of_a_mask_are_kept_aside(tmp_path):
     assert report.aside == {"speck of POTHOLE": 1}
 
 
+def test_a_mask_of_16_bits_gives_the_same_boxes_and_one_in_colour_is_left_out(tmp_path):
+    deep, colour = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint16), np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    x1, y1, x2, y2 = BOX_PX
+    deep[y1:y2, x1:x2], colour[y1:y2, x1:x2] = 4, (0, 0, 255)
+    (tmp_path / "source/masks").mkdir(parents=True)
+    for name, mask in (("deep", deep), ("colour", colour)):
+        write_image(tmp_path / f"source/images/{name}.jpg", WIDTH_PX, HEIGHT_PX)
+        assert cv2.imwrite(str(tmp_path / f"source/masks/{name}.png"), mask)
+
+    mapping = ClassMapping(classes={"4": "D40"})
+    import_source(Job("masks", tmp_path / "source", tmp_path / "out", mapping))
+
+    np.testing.assert_allclose(the_only_label(tmp_path / "out")[1].boxes_unit, [BOX_UNIT], atol=1e-6)
+    (left,) = rows_of(tmp_path / "out/extra/left_out.csv")
+    assert left["reason"] == "unlabelled: colour.png has colours, each grey value must name a class"
+
+
+def test_a_class_mask_of_16_bits_counts_from_the_value_1_on(tmp_path):
+    mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint16)
+    mask[10:30, 10:30] = 1
+    write_image(tmp_path / "dnit/1/1_RAW.jpg", WIDTH_PX, HEIGHT_PX)
+    assert cv2.imwrite(str(tmp_path / "dnit/1/1_POTHOLE.png"), mask)
+
+    report = import_source(Job("masks", tmp_path / "dnit", tmp_path / "out", read_mapping("dnit-masks")))
+
+    assert report.boxes == {"D40": 1}
+
+
 def test_a_mapping_to_a_class_that_the_taxonomy_lacks_is_refused(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text('[classes]\nhole = "D99"\n')

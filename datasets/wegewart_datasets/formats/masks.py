@@ -45,9 +45,14 @@ def _by_value(source: Path, rule: MaskRule) -> Iterator[LabelledImage | LeftOut]
     for image in _images(source / "images"):
         stem = image.stem.removesuffix(rule.image_suffix)
         path = source / "masks" / f"{stem}.png"
-        mask = _read(path)
+        mask = _read(path, cv2.IMREAD_UNCHANGED)
         if mask is None:
             yield LeftOut(str(image), f"unlabelled: {path.name} is missing or cannot be read")
+            continue
+        if mask.ndim != 2:
+            yield LeftOut(
+                str(image), f"unlabelled: {path.name} has colours, each grey value must name a class"
+            )
             continue
         values = [int(value) for value in np.unique(mask) if value]
         boxes = [box for value in values for box in boxes_of_mask(mask == value, str(value), rule)]
@@ -64,12 +69,12 @@ def _beside(source: Path, rule: MaskRule) -> Iterator[LabelledImage | LeftOut]:
         frame: tuple[float, float] | None = None
         broken = None
         for path in files:
-            mask = _read(path)
+            mask = _read(path, cv2.IMREAD_ANYDEPTH)
             if mask is None:
                 broken = path.name
                 break
             frame = (mask.shape[1], mask.shape[0])
-            boxes += boxes_of_mask(mask > 0, path.stem.removeprefix(f"{stem}_"), rule)
+            boxes += boxes_of_mask(mask.astype(np.bool_), path.stem.removeprefix(f"{stem}_"), rule)
         if not files or broken:
             yield LeftOut(str(image), f"unlabelled: {broken or 'its mask'} is missing or cannot be read")
         else:
@@ -80,11 +85,11 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def _read(path: Path) -> npt.NDArray[np.uint8] | None:
+def _read(path: Path, flags: int) -> npt.NDArray[np.generic] | None:
+    """Pixel values of a mask, 16 bits as 16 bits; IMREAD_ANYDEPTH makes colours grey."""
     if not path.is_file():
         return None
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
-    return None if decoded is None else decoded.astype(np.uint8)
+    return cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), flags)
 
 
 def boxes_of_mask(mask: Mask, label: str, rule: MaskRule) -> list[SourceBox]:
