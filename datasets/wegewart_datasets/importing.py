@@ -176,7 +176,9 @@ def _take(job: Job, entry: LabelledImage, taken: set[str]) -> dict[str, object]:
     if size is None:
         return _stays_out(LeftOut(str(entry.image), "the image cannot be decoded"))
     width_px, height_px = size
-    frame = entry.frame or (width_px, height_px)
+    frame: tuple[float, float] = entry.frame or size
+    if not all(0 < side < np.inf for side in frame):
+        frame = size
     if abs(frame[0] * height_px - frame[1] * width_px) > 0.01 * frame[1] * width_px and frame != (1, 1):
         said = f"{frame[0]:g}x{frame[1]:g}"
         reason = f"its labels are for {said}, the image has {width_px}x{height_px} pixels"

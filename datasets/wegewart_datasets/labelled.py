@@ -33,7 +33,7 @@ class LabelledImage:
     """An image file and its boxes as the source has them.
 
     `frame` is the size in which the boxes are counted: width and height in pixels as the source states them,
-    (1, 1) for shares of the image, None for the image's own pixels.
+    (1, 1) for shares of the image, None for the image's own pixels; so are sizes that are none, as 0 by 0.
     """
 
     image: Path

@@ -208,6 +208,30 @@ def test_labels_for_another_picture_size_shape_are_left_out_with_both_sizes(tmp_
     assert left["reason"] == "its labels are for 100x200, the image has 200x100 pixels"
 
 
+@pytest.mark.parametrize("kind", ["voc", "coco", "cvat"])
+def test_labels_that_state_no_picture_size_are_taken_in_the_pictures_own_pixels(kind, tmp_path):
+    source = write_source(kind, tmp_path / "source")
+    for path in (tmp_path / "source").rglob("*"):
+        if path.suffix in {".xml", ".json"}:
+            text = path.read_text()
+            for side, value in (("width", WIDTH_PX), ("height", HEIGHT_PX)):
+                for form in (f"<{side}>{{}}<", f'"{side}": {{}}', f'{side}="{{}}"'):
+                    text = text.replace(form.format(value), form.format(0))
+            path.write_text(text)
+
+    import_source(Job(kind, source, tmp_path / "out", ClassMapping()))
+
+    np.testing.assert_allclose(the_only_label(tmp_path / "out")[1].boxes_unit, [BOX_UNIT], atol=1e-6)
+
+
+def test_percents_of_a_picture_without_a_size_are_refused(tmp_path):
+    source = write_source("label-studio", tmp_path / "source")
+    source.write_text(source.read_text().replace('"original_width": 200', '"original_width": 0'))
+
+    with pytest.raises(DatasetInvalid, match="its image has 0x100 pixels"):
+        import_source(Job("label-studio", source, tmp_path / "out", ClassMapping()))
+
+
 def test_broken_pictures_and_broken_xml_are_left_out_and_named(tmp_path):
     texts = {f"Czech_00000{number}": voc_xml(("D00", BOX_PX)) for number in range(3)}
     write_country(tmp_path / "rdd", "Czech", texts)

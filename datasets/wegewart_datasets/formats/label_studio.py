@@ -53,6 +53,8 @@ def _task(source: Path, root: Path, task: Mapping[str, Any]) -> Iterator[Labelle
             yield LeftOut(where, f"a {result.get('type')} has no box")
             continue
         frame = (float(result["original_width"]), float(result["original_height"]))
+        if min(frame) <= 0:
+            raise ValueError(f"its image has {frame[0]:g}x{frame[1]:g} pixels")
         boxes.append(_box(result, frame))
     yield LabelledImage(image, tuple(boxes), frame)
 

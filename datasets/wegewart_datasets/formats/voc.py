@@ -77,5 +77,4 @@ def _frame(root: Element, path: Path) -> tuple[float, float] | None:
     size = root.find("size")
     if size is None:
         return None
-    width, height = number_of(size, "width", path), number_of(size, "height", path)
-    return (width, height) if width > 0 and height > 0 else None
+    return number_of(size, "width", path), number_of(size, "height", path)
