@@ -74,7 +74,7 @@ def _dry_run(job: Job) -> int:
 def _print_report(job: Job, report: ImportReport) -> None:
     images = ", ".join(f"{split} {count}" for split, count in report.images.items())
     boxes = ", ".join(f"{code} {report.boxes[code]}" for code in job.mapping.codes)
-    print(f"{job.out}: images {images}; boxes {boxes}")
+    print(f"{job.out}: images {images}, {report.without_box} without a box; boxes {boxes}")
     for what, counts, where in (
         ("kept aside", report.aside, "extra/other_boxes.csv"),
         ("boxes outside their image or without extent", report.unusable, "extra/other_boxes.csv"),

@@ -65,6 +65,7 @@ class ImportReport:
     aside: Counter[str] = field(default_factory=Counter)
     unusable: Counter[str] = field(default_factory=Counter)
     clipped: int = 0
+    without_box: int = 0
     only_other_boxes: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
 
@@ -307,6 +308,7 @@ def _count(report: ImportReport, row: dict) -> None:  # type: ignore[type-arg]
     report.images[row["split"]] += 1
     report.boxes.update(row["boxes"])
     report.clipped += row["clipped"]
+    report.without_box += not row["boxes"]
     report.only_other_boxes += bool(row["other"]) and not row["boxes"]
     for label, reason, _ in row["other"]:
         kind = {"unknown": report.unknown, "aside": report.aside}.get(reason, report.unusable)

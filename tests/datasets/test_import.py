@@ -166,7 +166,8 @@ def test_countries_are_imported_together_and_pictures_without_xml_are_not_taken_
 def test_unknown_classes_are_counted_and_kept_but_not_labelled(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("WEGEWART_DATA", raising=False)
     objects = [("D40", BOX_PX), ("Kanaldeckel", BOX_PX), ("Kanaldeckel", (0, 0, 9, 9)), ("Repair", BOX_PX)]
-    write_country(tmp_path / "rdd", "Czech", {"Czech_000001": voc_xml(*objects)})
+    country = {"Czech_000001": voc_xml(*objects), "Czech_000002": voc_xml()}
+    write_country(tmp_path / "rdd", "Czech", country)
     command = ["import", "voc", str(tmp_path / "rdd"), "--out", str(tmp_path / "out")]
 
     assert main([*command, "--mapping", "rdd2022"]) == 0
@@ -174,13 +175,15 @@ def test_unknown_classes_are_counted_and_kept_but_not_labelled(tmp_path, monkeyp
     said = capsys.readouterr()
     assert "unknown classes: Kanaldeckel 2" in said.err
     assert "kept aside: Repair 1" in said.out
+    assert "images train 2, 1 without a box; boxes D00 0" in said.out
     rows = rows_of(tmp_path / "out/extra/other_boxes.csv")
     assert [(row["class"], row["reason"]) for row in rows] == [
         ("Kanaldeckel", "unknown"),
         ("Kanaldeckel", "unknown"),
         ("Repair", "aside"),
     ]
-    assert the_only_label(tmp_path / "out")[1].classes.tolist() == [3]
+    first, _ = images_of(read_data_yaml(tmp_path / "out/data.yaml"), "train")
+    assert read_labels(first, 4).classes.tolist() == [3]
 
 
 def test_boxes_over_the_edge_are_cut_and_boxes_without_extent_are_kept_aside(tmp_path):
