@@ -26,6 +26,7 @@ from wegewart_datasets.formats.label_studio import read_label_studio
 from wegewart_datasets.formats.masks import read_masks
 from wegewart_datasets.formats.voc import read_voc
 from wegewart_datasets.formats.yolo_layout import read_yolo
+from wegewart_datasets.group_table import source_of_name
 from wegewart_datasets.labelled import LabelledImage, LeftOut, SourceBox
 from wegewart_datasets.mapping import ClassMapping
 from wegewart_datasets.out_folder import refuse_filled
@@ -196,7 +197,7 @@ def _take(job: Job, entry: LabelledImage, taken: set[str]) -> dict[str, object]:
         "image": name,
         "split": split,
         "group": entry.group,
-        "source": Path(_key(job, entry)).name.split("_")[0],
+        "source": source_of_name(entry.image.name),
         "boxes": Counter(job.mapping.codes[number] for number, _ in boxes.kept),
         "clipped": boxes.clipped,
         "other": boxes.other,

@@ -163,6 +163,16 @@ def test_countries_are_imported_together_and_pictures_without_xml_are_not_taken_
     assert left["reason"] == "unlabelled: no annotation file"
 
 
+def test_the_source_of_an_imported_image_is_its_name_before_the_number(tmp_path):
+    stems = ("China_Drone_000001", "China_MotorBike_000002", "IMG-0001", "IMG-0002")
+    write_country(tmp_path / "rdd", "mixed", dict.fromkeys(stems, voc_xml(("D00", BOX_PX))))
+
+    import_source(Job("voc", tmp_path / "rdd", tmp_path / "out", ClassMapping()))
+
+    sources = [row["source"] for row in rows_of(tmp_path / "out/extra/groups.csv")]
+    assert sources == ["China_Drone", "China_MotorBike", "IMG", "IMG"]
+
+
 def test_unknown_classes_are_counted_and_kept_but_not_labelled(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("WEGEWART_DATA", raising=False)
     objects = [("D40", BOX_PX), ("Kanaldeckel", BOX_PX), ("Kanaldeckel", (0, 0, 9, 9)), ("Repair", BOX_PX)]

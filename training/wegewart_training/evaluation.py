@@ -1,5 +1,6 @@
 """All that one data set says about one detector: figures, their intervals, and the parts of the whole."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from wegewart_training.score import Figures, Scores, figures, recall_at_false_bo
 SIZES_PX2 = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, np.inf)}
 """Area of the box in the photograph's own pixels; COCO's limits."""
 LEAST_IMAGES, MOST_SOURCES = 10, 12  # for intervals of a source
+MOST_LISTED, OTHERS = 48, "other sources"  # above that a table of sources says nothing, and costs memory
 ANY_CLASS = "recall_any_class_at_1_false_box"
 
 
@@ -66,8 +68,8 @@ class Evaluation:
 
     @cached_property
     def by_source(self) -> dict[str, Scores]:
-        """Scores of each source of the photographs."""
-        sources = np.array([image.source for image in self.images])
+        """Scores of each of the `listed_sources` of the photographs."""
+        sources = np.array(listed_sources(self.images))
         names = sorted(set(sources.tolist()))
         rows = np.array([sources == name for name in names], np.int64).reshape(-1, len(self.images))
         found = figures(self.judged, self.codes, self.thresholds, rows)
@@ -109,6 +111,15 @@ class Evaluation:
                 f"boxes_{size}": scores.boxes,
             }
         return flat
+
+
+def listed_sources(images: Sequence[ScoredImage]) -> list[str]:
+    """Under which source each image is listed: among too many sources, small ones share one row."""
+    counts = Counter(image.source for image in images)
+    if len(counts) <= MOST_LISTED:
+        return [image.source for image in images]
+    large = {name for name, count in counts.most_common(MOST_LISTED - 1) if count >= LEAST_IMAGES}
+    return [image.source if image.source in large else OTHERS for image in images]
 
 
 def large_sources(images: Sequence[ScoredImage]) -> dict[str, list[ScoredImage]]:
