@@ -198,6 +198,7 @@ def _take(job: Job, entry: LabelledImage, taken: set[str]) -> dict[str, object]:
         "split": split,
         "group": entry.group,
         "source": source_of_name(entry.image.name),
+        "folder": Path(_key(job, entry)).parent.as_posix(),
         "boxes": Counter(job.mapping.codes[number] for number, _ in boxes.kept),
         "clipped": boxes.clipped,
         "other": boxes.other,
@@ -285,7 +286,7 @@ def _finish(job: Job) -> ImportReport:
     ):
         other, groups, left = csv.writer(other_file), csv.writer(group_file), csv.writer(left_file)
         other.writerow(["image", "split", "class", "cx", "cy", "w", "h", "reason"])
-        groups.writerow(["image", "source", "group", "split"])
+        groups.writerow(["image", "source", "group", "split", "folder"])
         left.writerow(["what", "reason"])
         for row in _rows(job.out / JOURNAL):
             if "image" not in row:
@@ -293,7 +294,8 @@ def _finish(job: Job) -> ImportReport:
                 report.left_out[row["reason"].split(":")[0]] += 1
                 continue
             _count(report, row)
-            groups.writerow([row["image"], row["source"], row["group"] or "", row["split"]])
+            noted = (row["image"], row["source"], row["group"] or "", row["split"], row["folder"])
+            groups.writerow(noted)
             for label, reason, cxywh in row["other"]:
                 other.writerow([row["image"], row["split"], label, *cxywh, reason])
     if not report.images:

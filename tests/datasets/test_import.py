@@ -11,6 +11,7 @@ from tests.datasets.yolo_sets import NAMES, listing, write_image, write_yolo_set
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.__main__ import main
 from wegewart_datasets.formats.masks import boxes_of_mask
+from wegewart_datasets.group_table import groups_of
 from wegewart_datasets.importing import JOURNAL, Job, import_source
 from wegewart_datasets.labelled import turned_box
 from wegewart_datasets.mapping import ClassMapping, MaskRule, read_mapping
@@ -314,6 +315,18 @@ def test_equal_names_in_two_folders_stay_two_pictures(tmp_path):
     images = images_of(read_data_yaml(tmp_path / "out/data.yaml"), "train")
     assert [image.name for image in images] == ["a.jpg", "two__train__images__a.jpg"]
     assert [int(read_labels(image, 4).classes[0]) for image in images] == [0, 3]
+
+
+def test_the_folder_of_an_image_is_noted_since_it_may_name_the_drive(tmp_path):
+    for drive in ("drive_01", "drive_02"):
+        write_country(tmp_path / "rdd", drive, {"frame_000123": voc_xml(("D00", BOX_PX))})
+
+    import_source(Job("voc", tmp_path / "rdd", tmp_path / "out", ClassMapping()))
+
+    assert groups_of(tmp_path / "out/extra/groups.csv", "folder") == {
+        "frame_000123.jpg": "drive_01/train/images",
+        "drive_02__train__images__frame_000123.jpg": "drive_02/train/images",
+    }
 
 
 def test_a_dry_run_says_what_each_class_would_become_and_writes_nothing(tmp_path, monkeypatch, capsys):
