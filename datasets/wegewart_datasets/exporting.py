@@ -1,5 +1,6 @@
 """Export of a data set: YOLO and COCO for other trainings, a CVAT task for labelling. Images are copied."""
 
+import csv
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,12 +10,13 @@ from wegewart.errors import DatasetInvalid
 from wegewart_datasets.formats.coco import write_coco
 from wegewart_datasets.formats.cvat import write_cvat
 from wegewart_datasets.formats.yolo_layout import read_split
+from wegewart_datasets.group_table import GROUPS, rows_of
 from wegewart_datasets.importing import image_size_px
 from wegewart_datasets.labelled import LabelledImage, LeftOut
 from wegewart_datasets.opening import OpenedData
 from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
-from wegewart_datasets.yolo import label_path_of
+from wegewart_datasets.yolo import images_of, label_path_of
 
 EXPORT_FORMATS = ("yolo", "coco", "cvat")
 Measured = tuple[LabelledImage, int, int]
@@ -31,6 +33,7 @@ def export(format_name: str, opened: OpenedData, splits: Sequence[str], out: Pat
         if split not in opened.splits:
             raise DatasetInvalid(f"{opened.name} offers no split {split!r}, only {', '.join(opened.splits)}")
     out.mkdir(parents=True, exist_ok=True)
+    _write_groups(opened, splits, out / GROUPS)
     if format_name == "cvat":
         path = out / "annotations.xml"
         all_images = (entry for split in splits for entry in _copied(opened, split, out))
@@ -46,6 +49,20 @@ def export(format_name: str, opened: OpenedData, splits: Sequence[str], out: Pat
     if format_name == "yolo":
         _write_data_yaml(opened, splits, out)
     return counts
+
+
+def _write_groups(opened: OpenedData, splits: Sequence[str], path: Path) -> None:
+    """Rows of the images that go along, as they stand: a split after labelling needs their groups."""
+    if not opened.group_table.is_file():
+        return
+    names = {image.name for split in splits for image in images_of(opened.data, split)}
+    rows = [row for row in rows_of(opened.group_table, "image") if row["image"] in names]
+    if rows:
+        path.parent.mkdir()
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]), extrasaction="ignore")
+            table.writeheader()
+            table.writerows(rows)
 
 
 def _copied(opened: OpenedData, split: str, out: Path) -> Iterator[Measured]:

@@ -150,6 +150,21 @@ def test_what_is_exported_comes_back_with_the_same_boxes(kind, tmp_path, monkeyp
             np.testing.assert_allclose(found.boxes_unit, expected.boxes_unit, atol=2e-5)
 
 
+@pytest.mark.parametrize("kind", ["yolo", "coco", "cvat"])
+def test_groups_of_what_is_exported_go_along(kind, tmp_path, monkeypatch):
+    monkeypatch.delenv("WEGEWART_DATA", raising=False)
+    data_yaml = write_yolo_set(tmp_path / "roads", {"train": {"a": "", "b": ""}, "val": {"c": ""}})
+    (tmp_path / "roads/extra").mkdir()
+    table = "image,group,source\na.jpg,bridge,ours\nb.jpg,hill,ours\nc.jpg,wood,ours\n"
+    (tmp_path / "roads/extra/groups.csv").write_text(table)
+    out = tmp_path / "exported"
+
+    assert main(["export", kind, str(data_yaml), "--out", str(out), "--split", "train"]) == 0
+
+    assert groups_of(out / "extra/groups.csv") == {"a.jpg": "bridge", "b.jpg": "hill"}
+    assert groups_of(out / "extra/groups.csv", "source") == {"a.jpg": "ours", "b.jpg": "ours"}
+
+
 def test_countries_are_imported_together_and_pictures_without_xml_are_not_taken_as_undamaged(tmp_path):
     write_country(tmp_path / "rdd", "Czech", {"Czech_000001": voc_xml(("D00", BOX_PX))})
     write_country(tmp_path / "rdd", "Norway", {"Norway_000001": voc_xml()})
