@@ -1,8 +1,9 @@
 """Import of a labelled source into YOLO layout: images, labels, data.yaml, and what stayed outside and why.
 
-A journal holds one line per image that is done. An import that was killed goes on behind it; the memory holds
-names only, never images or boxes. Class names without a place in the taxonomy, boxes outside their image and
-everything unreadable are kept in `extra/other_boxes.csv` and `extra/left_out.csv`: nothing is lost silently.
+A journal holds one line per image that was taken. An import that was killed goes on behind it, what was left
+out is looked at again; the memory holds names only, never images or boxes. Class names without a place in the
+taxonomy, boxes outside their image and everything unreadable are kept in `extra/other_boxes.csv` and
+`extra/left_out.csv`: nothing is lost silently.
 """
 
 import csv
@@ -28,12 +29,14 @@ from wegewart_datasets.formats.voc import read_voc
 from wegewart_datasets.formats.yolo_layout import read_yolo
 from wegewart_datasets.group_table import source_of_name
 from wegewart_datasets.labelled import LabelledImage, LeftOut, SourceBox
+from wegewart_datasets.looks import file_mark
 from wegewart_datasets.mapping import ClassMapping
 from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 
 FORMATS = ("voc", "coco", "yolo", "cvat", "label-studio", "masks")
 JOURNAL = Path("extra/import-journal.jsonl")
+LEFT_OUT = Path("extra/left_out.csv")
 REPORT = Path("extra/import.json")
 MIN_SIDE_PX = 1.0  # a thinner box holds no pixel of its own
 SLACK = 1e-6  # rounding of six decimals in label files
@@ -99,30 +102,43 @@ def import_source(job: Job) -> ImportReport:
     """Write the source in YOLO layout into `job.out`, going on where a killed import stopped.
 
     Raises:
-        DatasetInvalid: If the source cannot be read, or the folder holds something else.
+        DatasetInvalid: If the source cannot be read, the folder holds something else, or an image that was
+            taken before has changed or is gone.
     """
     if job.out.resolve().is_relative_to(job.source.resolve()):
         raise DatasetInvalid(f"{job.out} lies inside {job.source}: nothing is written beside a source")
     _claim(job)
     done, taken = _done(job.out / JOURNAL)
-    with (job.out / JOURNAL).open("a", encoding="utf-8") as journal:
+    left_out: Counter[str] = Counter()
+    with (
+        (job.out / JOURNAL).open("a", encoding="utf-8") as journal,
+        (job.out / LEFT_OUT).open("w", encoding="utf-8", newline="") as left_file,
+    ):
+        left = csv.writer(left_file)
+        left.writerow(["what", "reason"])
         for entry in with_progress(_told_once(job), "import"):
-            key = _key(job, entry)
-            if key in done:
-                continue
-            done.add(key)
-            row = _take(job, entry, taken) if isinstance(entry, LabelledImage) else _stays_out(entry)
-            journal.write(json.dumps({"key": key, **row}) + "\n")
-            journal.flush()
-    return _finish(job)
+            row = _take_new(job, entry, done, taken) if isinstance(entry, LabelledImage) else entry
+            if isinstance(row, LeftOut):
+                left.writerow([row.where, row.reason])
+                left_out[row.reason.split(":")[0]] += 1
+            elif row:
+                journal.write(json.dumps(row) + "\n")
+                journal.flush()
+    if done:
+        raise DatasetInvalid(
+            f"{len(done)} images that were taken are no longer in {job.source}, as {next(iter(done))}: "
+            f"import into a new folder"
+        )
+    return _finish(job, left_out)
 
 
 def _told_once(job: Job) -> Iterator[LabelledImage | LeftOut]:
     """Entries of the source; an image that it lists again (in two splits, say) is left out and named."""
     seen: set[str] = set()
     for entry in read_source(job):
-        key = _key(job, entry)
-        if isinstance(entry, LabelledImage) and key in seen:
+        if isinstance(entry, LeftOut):
+            yield entry
+        elif (key := _key(job, entry)) in seen:
             yield LeftOut(key, f"listed twice: again in {entry.split or job.default_split}, the first counts")
         else:
             seen.add(key)
@@ -141,9 +157,9 @@ def _claim(job: Job) -> None:
     mark.write_text(job.fingerprint(), encoding="utf-8")
 
 
-def _done(journal: Path) -> tuple[set[str], set[str]]:
-    """Keys of what is done and stems that are taken; a line torn by a kill is cut off."""
-    done: set[str] = set()
+def _done(journal: Path) -> tuple[dict[str, str], set[str]]:
+    """Marks of the images that were taken, by key, and stems in use; a line torn by a kill is cut off."""
+    done: dict[str, str] = {}
     taken: set[str] = set()
     if journal.is_file():
         content = journal.read_bytes()
@@ -151,9 +167,8 @@ def _done(journal: Path) -> tuple[set[str], set[str]]:
         if len(whole) < len(content):
             journal.write_bytes(whole)
     for row in _rows(journal):
-        done.add(row["key"])
-        if "image" in row:
-            taken.add(_stem(row["split"], row["image"]))
+        done[row["key"]] = row["mark"]
+        taken.add(_stem(row["split"], row["image"]))
     return done, taken
 
 
@@ -163,20 +178,32 @@ def _rows(journal: Path) -> Iterator[dict]:  # type: ignore[type-arg]  # rows of
             yield from map(json.loads, lines)
 
 
-def _key(job: Job, entry: LabelledImage | LeftOut) -> str:
-    if isinstance(entry, LeftOut):
-        return f"{entry.where}: {entry.reason}"
+def _key(job: Job, entry: LabelledImage) -> str:
     return os.path.relpath(entry.image, job.source if job.source.is_dir() else job.source.parent)
 
 
-def _stays_out(entry: LeftOut) -> dict[str, object]:
-    return {"where": entry.where, "reason": entry.reason}
+def _mark(entry: LabelledImage) -> str:
+    """Changes with the labels of an image, and with the size and the time of change of its file."""
+    said = (entry.boxes, entry.frame, entry.split, entry.group, file_mark(entry.image))
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
-def _take(job: Job, entry: LabelledImage, taken: set[str]) -> dict[str, object]:
+def _take_new(
+    job: Job, entry: LabelledImage, done: dict[str, str], taken: set[str]
+) -> dict[str, object] | LeftOut | None:
+    """The journal's row of an image, None for one that was taken before; that one is struck off `done`."""
+    key = _key(job, entry)
+    if (mark := done.pop(key, None)) is None:
+        return _take(job, entry, taken)
+    if mark != _mark(entry):
+        raise DatasetInvalid(f"{key} or its labels changed since it was taken: import into a new folder")
+    return None
+
+
+def _take(job: Job, entry: LabelledImage, taken: set[str]) -> dict[str, object] | LeftOut:
     size = image_size_px(entry.image)
     if size is None:
-        return _stays_out(LeftOut(str(entry.image), "the image cannot be decoded"))
+        return LeftOut(str(entry.image), "the image cannot be decoded")
     width_px, height_px = size
     frame: tuple[float, float] = entry.frame or size
     if not all(0 < side < np.inf for side in frame):
@@ -184,9 +211,10 @@ def _take(job: Job, entry: LabelledImage, taken: set[str]) -> dict[str, object]:
     if abs(frame[0] * height_px - frame[1] * width_px) > 0.01 * frame[1] * width_px and frame != (1, 1):
         said = f"{frame[0]:g}x{frame[1]:g}"
         reason = f"its labels are for {said}, the image has {width_px}x{height_px} pixels"
-        return _stays_out(LeftOut(str(entry.image), reason))
+        return LeftOut(str(entry.image), reason)
     split = entry.split or job.default_split
-    name = _free_name(_key(job, entry), split, taken)
+    key = _key(job, entry)
+    name = _free_name(key, split, taken)
     boxes = _sorted_out(job, entry.boxes, frame, size)
     _copy(entry.image, job.out / "images" / split / name)
     label = (job.out / "labels" / split / name).with_suffix(".txt")
@@ -194,11 +222,13 @@ def _take(job: Job, entry: LabelledImage, taken: set[str]) -> dict[str, object]:
     lines = [f"{number} " + " ".join(f"{v:.6f}" for v in unit) for number, unit in boxes.kept]
     label.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return {
+        "key": key,
+        "mark": _mark(entry),
         "image": name,
         "split": split,
         "group": entry.group,
         "source": source_of_name(entry.image.name),
-        "folder": Path(_key(job, entry)).parent.as_posix(),
+        "folder": Path(key).parent.as_posix(),
         "boxes": Counter(job.mapping.codes[number] for number, _ in boxes.kept),
         "clipped": boxes.clipped,
         "other": boxes.other,
@@ -276,32 +306,24 @@ def _copy(image: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _finish(job: Job) -> ImportReport:
-    report = ImportReport()
+def _finish(job: Job, left_out: Counter[str]) -> ImportReport:
+    report = ImportReport(left_out=left_out)
     extra = job.out / "extra"
     with (
         (extra / "other_boxes.csv").open("w", encoding="utf-8", newline="") as other_file,
         (extra / "groups.csv").open("w", encoding="utf-8", newline="") as group_file,
-        (extra / "left_out.csv").open("w", encoding="utf-8", newline="") as left_file,
     ):
-        other, groups, left = csv.writer(other_file), csv.writer(group_file), csv.writer(left_file)
+        other, groups = csv.writer(other_file), csv.writer(group_file)
         other.writerow(["image", "split", "class", "cx", "cy", "w", "h", "reason"])
         groups.writerow(["image", "source", "group", "split", "folder"])
-        left.writerow(["what", "reason"])
         for row in _rows(job.out / JOURNAL):
-            if "image" not in row:
-                left.writerow([row["where"], row["reason"]])
-                report.left_out[row["reason"].split(":")[0]] += 1
-                continue
             _count(report, row)
             noted = (row["image"], row["source"], row["group"] or "", row["split"], row["folder"])
             groups.writerow(noted)
             for label, reason, cxywh in row["other"]:
                 other.writerow([row["image"], row["split"], label, *cxywh, reason])
     if not report.images:
-        raise DatasetInvalid(
-            f"{job.source}: no image was taken, see {extra / 'left_out.csv'} ({dict(report.left_out)})"
-        )
+        raise DatasetInvalid(f"{job.source}: no image was taken, see {job.out / LEFT_OUT} ({dict(left_out)})")
     _write_data_yaml(job, report)
     (job.out / REPORT).write_text(json.dumps(vars(report), indent=2) + "\n", encoding="utf-8")
     return report

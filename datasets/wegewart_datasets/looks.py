@@ -118,7 +118,7 @@ class LookBook:
                     yield known[path] or fresh[path]
 
     def _remembered(self, path: Path) -> Look | None:
-        mark = _mark(path)
+        mark = file_mark(path)
         row = self._base.execute(
             "SELECT fault, remark, width_px, height_px, sha256, hash FROM look "
             "WHERE path = ? AND size = ? AND changed_ns = ? AND version = ?",
@@ -130,12 +130,13 @@ class LookBook:
         for look in looks:
             self.fresh += 1
             facts = (look.fault, look.remark, look.width_px, look.height_px, look.sha256, look.hash)
-            row = (str(look.path), *_mark(look.path), LOOK_VERSION, *facts)
+            row = (str(look.path), *file_mark(look.path), LOOK_VERSION, *facts)
             self._base.execute("REPLACE INTO look VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         self._base.commit()
 
 
-def _mark(path: Path) -> tuple[int, int]:
+def file_mark(path: Path) -> tuple[int, int]:
+    """Size and time of change (ns) of a file, by which a change is noticed; (-1, -1) if it is not there."""
     try:
         stat = path.stat()
     except OSError:
