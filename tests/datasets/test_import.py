@@ -253,6 +253,17 @@ def test_labels_that_state_no_picture_size_are_taken_in_the_pictures_own_pixels(
     np.testing.assert_allclose(the_only_label(tmp_path / "out")[1].boxes_unit, [BOX_UNIT], atol=1e-6)
 
 
+def test_a_box_with_two_labels_is_a_box_of_each(tmp_path):
+    source = write_source("label-studio", tmp_path / "source")
+    source.write_text(source.read_text().replace('["D40"]', '["D40", "D20"]'))
+
+    import_source(Job("label-studio", source, tmp_path / "out", ClassMapping()))
+
+    _, labels = the_only_label(tmp_path / "out")
+    assert labels.classes.tolist() == [3, 2]
+    np.testing.assert_allclose(labels.boxes_unit, [BOX_UNIT] * 2, atol=1e-6)
+
+
 def test_percents_of_a_picture_without_a_size_are_refused(tmp_path):
     source = write_source("label-studio", tmp_path / "source")
     source.write_text(source.read_text().replace('"original_width": 200', '"original_width": 0'))

@@ -47,7 +47,8 @@ def _task(source: Path, root: Path, task: Mapping[str, Any]) -> Iterator[Labelle
     if image is None:
         yield LeftOut(where, "its image is missing")
         return
-    frame, boxes = None, []
+    frame: tuple[float, float] | None = None
+    boxes: list[SourceBox] = []
     for result in kept[-1].get("result") or ():
         if result.get("type") not in SHAPES:
             yield LeftOut(where, f"a {result.get('type')} has no box")
@@ -55,7 +56,7 @@ def _task(source: Path, root: Path, task: Mapping[str, Any]) -> Iterator[Labelle
         frame = (float(result["original_width"]), float(result["original_height"]))
         if min(frame) <= 0:
             raise ValueError(f"its image has {frame[0]:g}x{frame[1]:g} pixels")
-        boxes.append(_box(result, frame))
+        boxes += _boxes(result, frame)
     yield LabelledImage(image, tuple(boxes), frame)
 
 
@@ -66,9 +67,14 @@ def _file_name(fields: Mapping[str, Any]) -> str:
     return PurePosixPath(unquote(local[0] if local else parts.path)).name
 
 
-def _box(result: Mapping[str, Any], frame: tuple[float, float]) -> SourceBox:
-    value, (width, height) = result["value"], frame
-    label = str((value.get(SHAPES[result["type"]]) or value.get("labels") or [""])[0])
+def _boxes(result: Mapping[str, Any], frame: tuple[float, float]) -> list[SourceBox]:
+    """The box once under each of its labels: a tool may be set to take several."""
+    labels = result["value"].get(SHAPES[result["type"]]) or result["value"].get("labels") or [""]
+    return [_box(str(label), result["value"], frame) for label in labels]
+
+
+def _box(label: str, value: Mapping[str, Any], frame: tuple[float, float]) -> SourceBox:
+    width, height = frame
     if "points" in value:
         return box_around(label, ((x * width / 100, y * height / 100) for x, y in value["points"]))
     x, y = value["x"] * width / 100, value["y"] * height / 100
