@@ -115,8 +115,14 @@ def _hash(arguments: argparse.Namespace, settings: DataSettings) -> int:
 def _datasheet(arguments: argparse.Namespace, settings: DataSettings) -> int:
     make_room(arguments.out)
     opened = open_data(arguments.name, settings)
+    locked = read_lock(lock_path(opened.name, settings))
+    if locked and (said := differences(locked, fingerprints(opened))):
+        raise DatasetInvalid(
+            f"{opened.name}, {said[0]}: the data changed since it was locked. Bring back the locked data, or "
+            f"lock what is there with wegewart-data hash {opened.name} --write"
+        )
     with LookBook(settings.work) as book:
-        text = datasheet(audit([opened], book), read_lock(lock_path(opened.name, settings)))
+        text = datasheet(audit([opened], book), locked)
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")
     else:

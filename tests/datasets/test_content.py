@@ -107,6 +107,18 @@ def test_the_datasheet_names_source_licence_counts_and_limits(machine, capsys):
     assert read_lock(machine / "manifests/roads.lock")["val"].sha256 in sheet
 
 
+def test_no_datasheet_names_hashes_that_the_data_do_not_have(machine, capsys):
+    main(["hash", "roads", "--write"])
+    (machine / "data/roads/labels/train/a.txt").write_text("3 .5 .5 .2 .3\n")
+    capsys.readouterr()
+
+    assert main(["datasheet", "roads"]) == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "split train: 2 images with hash" in said.err
+
+
 def test_the_datasheet_makes_the_folder_it_is_written_into(machine):
     assert main(["datasheet", "roads", "--out", str(machine / "new/roads.md")]) == 0
     assert "Lizenz" in (machine / "new/roads.md").read_text()
