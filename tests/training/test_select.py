@@ -230,7 +230,7 @@ def test_sources_that_are_nothing_known_say_what_is(tmp_path):
         candidates_of([str(tmp_path / "notes.txt")], PoolOptions(), settings)
 
 
-@pytest.mark.parametrize("name", ["road-damage-nano-0.2.0-fp32", "road-damage-nano-0.2.0-int8"])
+@pytest.mark.parametrize("name", ["road-damage-nano-0.3.0-fp32", "road-damage-nano-0.3.0-int8"])
 def test_a_frame_is_more_like_its_poor_copy_than_like_another_road(name):
     likeness = Likeness(read_bundle(MODELS / name))
     image, other = (cv2.imread(str(path)) for path in (PHOTOGRAPHS[0], ANOTHER_ROAD))
