@@ -142,13 +142,7 @@ def _epochs_in(checkpoint: Path) -> int:
 
     try:
         _, content = load_checkpoint(str(checkpoint))  # type: ignore[no-untyped-call]
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        TypeError,
-        UnpicklingError,
-    ) as error:  # as torch and Ultralytics say it
+    except (OSError, RuntimeError, EOFError, TypeError, UnpicklingError) as error:
         raise RecipeInvalid(
             f"{checkpoint} cannot be read, as after a kill while it was written: put a copy in its place, or "
             f"remove {checkpoint.parent.parent} and begin anew ({error})"
