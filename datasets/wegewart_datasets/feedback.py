@@ -18,6 +18,7 @@ from wegewart_datasets.feedback_guarding import Reserved
 from wegewart_datasets.feedback_reading import ReadFeedback, read_feedback
 from wegewart_datasets.looks import look_at
 from wegewart_datasets.mapping import ClassMapping
+from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 
 JOURNAL = Path("extra/feedback-journal.jsonl")
@@ -138,8 +139,8 @@ def _claim(job: FeedbackJob) -> None:
             raise DatasetInvalid(
                 f"{job.out} was made from other feedback, options or test images: choose a new folder"
             )
-    elif job.out.exists() and any(job.out.iterdir()):
-        raise DatasetInvalid(f"{job.out} is not empty: choose a new folder")
+    else:
+        refuse_filled(job.out)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(job.fingerprint(), encoding="utf-8")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.manifest import Manifest, manifest_text
 from wegewart_datasets.opening import OpenedData
+from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import images_of, label_path_of, read_labels
@@ -41,8 +42,7 @@ def mine(
         DatasetInvalid: If a photograph is kept for scoring, none is undamaged, none has a false box, or
             `out` is not empty.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DatasetInvalid(f"{out} is not empty: choose a new folder")
+    refuse_filled(out)
     undamaged = [
         image for image in images_of(opened.data, split) if _is_undamaged(image, len(opened.data.names))
     ]

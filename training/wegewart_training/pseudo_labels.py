@@ -19,6 +19,7 @@ import numpy as np
 from wegewart.damage import shipped_taxonomy
 from wegewart.errors import CalledWrongly, DatasetInvalid, ModelMismatch
 from wegewart_datasets.manifest import Manifest, manifest_text
+from wegewart_datasets.out_folder import refuse_filled
 from wegewart_datasets.progress import with_progress
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import label_path_of, split_sha256
@@ -109,8 +110,7 @@ def pseudo_label(
         DatasetInvalid: If a photograph is kept for scoring, no box is sure, or `out` is not empty.
         ModelMismatch: If the teacher's classes are not the taxonomy's.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DatasetInvalid(f"{out} is not empty: choose a new folder")
+    refuse_filled(out)
     codes = shipped_taxonomy(detector.card.taxonomy).codes
     if detector.class_codes != codes:
         raise ModelMismatch(f"the teacher knows {detector.class_codes}, {detector.card.taxonomy} has {codes}")
