@@ -1,7 +1,6 @@
 """`wegewart-data split`, `hash` and `datasheet`."""
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from wegewart_datasets.audit import audit
 from wegewart_datasets.commands import Commands
 from wegewart_datasets.datasheet import datasheet
 from wegewart_datasets.fingerprint import NEAR_BITS
-from wegewart_datasets.group_table import groups_of
+from wegewart_datasets.group_table import groups_of, name_pattern
 from wegewart_datasets.locking import (
     content_sha256,
     differences,
@@ -53,14 +52,14 @@ def add_content_commands(commands: Commands) -> None:
 def _split(arguments: argparse.Namespace, settings: DataSettings) -> int:
     opened = open_data(arguments.data, settings)
     fractions = _fractions(arguments.fractions)
-    _check_pattern(arguments.group_by)
+    pattern = None if arguments.group_by is None else name_pattern(arguments.group_by)
     if arguments.groups:
         table = groups_of(arguments.groups, arguments.column)
         if not table:
             raise DatasetInvalid(f"{arguments.groups} is missing or names no group")
     else:
         table = opened.groups(arguments.column)
-    groups = stated_groups(all_images(opened), table, arguments.group_by)
+    groups = stated_groups(all_images(opened), table, pattern)
     with LookBook(settings.work) as book:
         plan = plan_splits(opened, groups, fractions, arguments.seed, book, arguments.near)
     write_plan(plan, opened, arguments.out)
@@ -80,13 +79,6 @@ def _fractions(text: str) -> tuple[float, ...]:
     if len(fractions) != len(SPLITS) or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise CalledWrongly(f"--fractions {text}: three shares that make 1 are needed, as 0.7,0.15,0.15")
     return fractions
-
-
-def _check_pattern(text: str | None) -> None:
-    try:
-        re.compile(text or "")
-    except re.error as error:
-        raise CalledWrongly(f"--group-by {text}: no regular expression: {error}") from error
 
 
 def _hash(arguments: argparse.Namespace, settings: DataSettings) -> int:

@@ -1,11 +1,11 @@
-"""Which images belong together: the table extra/groups.csv, and what file names say of their source."""
+"""Which images belong together: the table extra/groups.csv, and what file names say of group and source."""
 
 import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wegewart.errors import DatasetInvalid
+from wegewart.errors import CalledWrongly, DatasetInvalid
 
 GROUPS = "extra/groups.csv"
 BEFORE_THE_NUMBER = re.compile(r"^(\D*?)[-_ ]*(\d.*)?$")
@@ -42,3 +42,21 @@ def source_of_name(name: str) -> str:
     """Where a photograph is from by its file name before the number: "Japan" for "Japan_000012.jpg"."""
     found = BEFORE_THE_NUMBER.match(Path(name).stem)
     return (found.group(1) if found else "") or "unnamed"
+
+
+def name_pattern(text: str) -> re.Pattern[str]:
+    """The pattern of --group-by, for `group_of_name`.
+
+    Raises:
+        CalledWrongly: If it is no regular expression.
+    """
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise CalledWrongly(f"--group-by {text} is no regular expression: {error}") from error
+
+
+def group_of_name(name: str, pattern: re.Pattern[str]) -> str | None:
+    """What the pattern's first bracket, or the whole of it, matches in a file name; None if it does not."""
+    found = pattern.search(name)
+    return None if found is None else found.group(1 if pattern.groups else 0)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from wegewart.errors import DatasetInvalid
 from wegewart_datasets.fingerprint import NEAR_BITS, WORDS, near_pairs
+from wegewart_datasets.group_table import group_of_name
 from wegewart_datasets.looks import LookBook
 from wegewart_datasets.opening import OpenedData
 from wegewart_datasets.out_folder import refuse_filled
@@ -46,7 +47,9 @@ def all_images(opened: OpenedData) -> tuple[Path, ...]:
     return tuple(sorted({image for split in opened.splits for image in images_of(opened.data, split)}))
 
 
-def stated_groups(images: Sequence[Path], by_name: Mapping[str, str], pattern: str | None) -> list[str]:
+def stated_groups(
+    images: Sequence[Path], by_name: Mapping[str, str], pattern: re.Pattern[str] | None
+) -> list[str]:
     """Group of each image: from the table, or what the first bracket of `pattern` matches in its name.
 
     Raises:
@@ -55,11 +58,7 @@ def stated_groups(images: Sequence[Path], by_name: Mapping[str, str], pattern: s
     groups: list[str] = []
     missing: list[str] = []
     for image in images:
-        if pattern is None:
-            group = by_name.get(image.name)
-        else:
-            found = re.search(pattern, image.name)
-            group = found.group(1 if found.re.groups else 0) if found else None
+        group = by_name.get(image.name) if pattern is None else group_of_name(image.name, pattern)
         groups.append(group or "")
         if not group:
             missing.append(image.name)

@@ -140,4 +140,4 @@ def test_a_pattern_that_is_none_is_called_wrong(roads, tmp_path, capsys):
     command = ["split", str(roads / "data.yaml"), "--out", str(tmp_path / "out"), "--group-by", "^(x"]
 
     assert main(command) == 2
-    assert "--group-by ^(x: no regular expression" in capsys.readouterr().err
+    assert "--group-by ^(x is no regular expression" in capsys.readouterr().err

@@ -25,14 +25,12 @@ def release(
         keys: Folder of public keys, which must hold this key's half.
         report: An HTML report of `evaluate` to put beside the figures.
     Raises:
-        CalledWrongly: If it is released already, has no scores, or a release was interrupted here.
+        CalledWrongly: If it is released already, or a release was interrupted here.
         DatasetInvalid: If a manifest is not the one that the bundle was trained with, or has no data sheet.
     """
     if is_signed(folder):
         raise CalledWrongly(f"{folder} is released already: a release does not change, give it a new version")
     card = read_bundle(folder, allow_unsigned=True).card
-    if card.training is not None and not card.metrics:
-        raise CalledWrongly(f"{folder} has no scores: run wegewart-train evaluate --bundle … --record first")
     staged = folder.parent / f".{folder.name}.release" / folder.name
     shutil.rmtree(staged.parent, ignore_errors=True)
     shutil.copytree(folder, staged)

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from wegewart.errors import CalledWrongly, DatasetInvalid, InvalidDrive
+from wegewart_datasets.group_table import group_of_name, name_pattern
 from wegewart_datasets.opening import open_data
 from wegewart_datasets.settings import DataSettings
 from wegewart_datasets.yolo import IMAGE_SUFFIXES, images_of
@@ -60,7 +61,7 @@ def candidates_of(sources: Sequence[str], options: PoolOptions, settings: DataSe
     """
     for split in SCORED_ONLY.intersection(options.splits):
         raise CalledWrongly(f"split {split} is for scores only: its images must not be labelled for training")
-    pattern = None if options.group_by is None else _compiled(options.group_by)
+    pattern = None if options.group_by is None else name_pattern(options.group_by)
     found: dict[str, Candidate] = {}
     for source in sources:
         of_source = list(_of_source(source, options, settings))
@@ -151,18 +152,10 @@ def _within(folder: Path, name: str) -> Path:
     return (folder / name).resolve()
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise CalledWrongly(f"--group-by {pattern} is no regular expression: {error}") from error
-
-
 def _grouped(candidate: Candidate, pattern: re.Pattern[str]) -> Candidate:
-    found = pattern.search(candidate.path.name)
-    if found is None:
+    group = group_of_name(candidate.path.name, pattern)
+    if group is None:
         raise CalledWrongly(f"--group-by {pattern.pattern}: matches nothing in {candidate.path.name}")
-    group = found.group(1 if found.re.groups else 0)
     return Candidate(candidate.path, group, candidate.index)
 
 
